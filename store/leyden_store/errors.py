@@ -1,0 +1,68 @@
+"""Everything the store raises.
+
+LeydenError                     one clear line that says what to do; the command line prints it without a traceback
+├── StoreError
+│   ├── DsnInvalid              the DSN is not chdb:///…, clickhouse://… or clickhouses://…
+│   ├── StoreLocked             another process holds the embedded store; says which
+│   ├── StoreUnreachable        no ClickHouse answers at the DSN
+│   └── SchemaTooNew            written by a later Leyden; says both versions
+├── QueryError
+│   ├── QueryNotFound           no saved query of that name; says the near ones
+│   ├── QueryRefused            asked for more than reading our tables; says which part
+│   └── QueryFailed             ClickHouse refused the SQL; says why
+├── SelectionEmpty              nothing in the store matches the selection
+├── TraceNotFound               no span of that trace is stored
+└── OtlpInvalid                 bytes that are no OTLP export request; says where
+"""
+
+
+class LeydenError(Exception):
+    """Base of every error Leyden raises on purpose. `str(error)` is one line a user can act on."""
+
+
+class StoreError(LeydenError):
+    """The store cannot be opened or used."""
+
+
+class DsnInvalid(StoreError):
+    """The store's DSN cannot be understood."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds the embedded store and serves no gateway."""
+
+
+class StoreUnreachable(StoreError):
+    """No ClickHouse answers at the DSN."""
+
+
+class SchemaTooNew(StoreError):
+    """The store's schema was written by a later Leyden."""
+
+
+class QueryError(LeydenError):
+    """A query cannot be run."""
+
+
+class QueryNotFound(QueryError):
+    """No saved query has that name."""
+
+
+class QueryRefused(QueryError):
+    """The query asks for more than reading our tables."""
+
+
+class QueryFailed(QueryError):
+    """ClickHouse refused the SQL."""
+
+
+class SelectionEmpty(LeydenError):
+    """Nothing in the store matches the selection."""
+
+
+class TraceNotFound(LeydenError):
+    """No span of the trace is stored."""
+
+
+class OtlpInvalid(LeydenError):
+    """The bytes are no OTLP export request."""
