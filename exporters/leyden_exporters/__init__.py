@@ -1,0 +1,1 @@
+"""Transitions, trajectories and dataset formats: from the store's turns to what training reads."""

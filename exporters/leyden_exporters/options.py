@@ -1,0 +1,97 @@
+"""What a caller may ask of an export: which turns, which reward, which advantage, how long a row may be.
+
+One frozen value, read by every step of the way from rollouts to rows, so that a snapshot can record it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from leyden_store.turns import Turn
+
+Retokenise = Callable[[Turn], tuple[Sequence[int], Sequence[int]] | None]
+"""turn → (prompt ids, response ids) by some tokenizer and chat template, or None where it cannot."""
+
+
+class Advantage(StrEnum):
+    """How a rollout's reward becomes its advantage. A group is the rollouts that share a `group_id`.
+
+    Every rollout with a reward counts once in its group, however many turns or trajectories it has.
+    """
+
+    GRPO = "grpo"
+    """(reward − group mean) / (group standard deviation + 1e-4), deviation over n−1, as TRL computes it."""
+    DR_GRPO = "dr_grpo"
+    """reward − group mean (https://arxiv.org/abs/2503.20783: no division, so easy and hard tasks weigh alike)."""
+    RLOO = "rloo"
+    """reward − mean of the others of its group (https://arxiv.org/abs/2402.14740)."""
+    REINFORCE = "reinforce"
+    """reward − mean over all rollouts of the export: a baseline that needs no groups."""
+    REWARD = "reward"
+    """the reward itself, no baseline."""
+
+
+class Overlong(StrEnum):
+    """What happens to a trajectory longer than `max_tokens`."""
+
+    CUT = "cut"
+    """Its first `max_tokens` tokens stay; ids, mask, logprobs and turn ids are cut alike, and `truncated` is set."""
+    TURNS = "turns"
+    """Like CUT, but at the end of the last turn that fits whole: no response is trained in part."""
+    DROP = "drop"
+    """The whole trajectory is dropped."""
+
+
+class RewardFrom(StrEnum):
+    """Where a rollout's reward is looked for. No policy ever invents one: without a reward it is None, not 0."""
+
+    AUTO = "auto"
+    """The rollout's own reward, else that of its last rewarded turn. The report counts which."""
+    ROLLOUT = "rollout"
+    """Only a reward reported on the rollout."""
+    LAST_TURN = "last_turn"
+    """The reward of the last turn that has one."""
+    TURNS_SUM = "turns_sum"
+    """The sum over the turns that have one."""
+    TURNS_MEAN = "turns_mean"
+    """The mean over the turns that have one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Which turns become training data, and how.
+
+    reward:          name of the reward; None prefers the one called `reward`, else the only one there is
+    reward_weights:  name → weight; when given, the reward is the weighted sum and every named one must be present
+    reward_from:     where a rollout's reward is looked for
+    advantage:       how rewards become advantages
+    require_logprobs: drop turns without logprobs (`no_logprobs`). Otherwise they are kept, and a trajectory holding
+                     one has `old_logps` null as a whole: a trainer that needs them can see that and refuse
+    require_reward:  drop the turns of rollouts without a reward (`no_reward`)
+    drop_truncated:  drop turns that ran into the token limit (`truncated`). Kept otherwise: what the policy sampled
+                     is on-policy data whether or not it finished, and the trajectory's `truncated` is set
+    keep_dropped_attributes: keep turns whose span lost attributes to the SDK's limit; their messages may have holes
+    agents:          keep only turns of these agents (`agent`); None keeps all
+    policy_versions: keep only turns sampled by these weights (`stale`); None keeps all
+    max_tokens:      longest trajectory in tokens; None is no limit
+    overlong:        what happens to longer ones
+    train_shared:    train a response in every branch that holds it, instead of once, in the first
+    retokenise:      gives ids to turns the server gave none for; they are marked `ids_source="retokenised"`
+    """
+
+    reward: str | None = None
+    reward_weights: Mapping[str, float] = field(default_factory=dict)
+    reward_from: RewardFrom = RewardFrom.AUTO
+    advantage: Advantage = Advantage.GRPO
+    require_logprobs: bool = False
+    require_reward: bool = False
+    drop_truncated: bool = False
+    keep_dropped_attributes: bool = False
+    agents: frozenset[str] | None = None
+    policy_versions: frozenset[str] | None = None
+    max_tokens: int | None = None
+    overlong: Overlong = Overlong.CUT
+    train_shared: bool = False
+    retokenise: Retokenise | None = None
