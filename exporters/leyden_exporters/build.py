@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from leyden_store.turns import Rollout
 
+from leyden_exporters.advantages import advantages
+from leyden_exporters.columns import SCHEMA
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
-from leyden_store.turns import Rollout
+from leyden_exporters.rewards import rollout_reward
+from leyden_exporters.trajectories import Trajectory, merge
+from leyden_exporters.transitions import from_rollout
+
+_BATCH_TOKENS = 1 << 21
+"""Tokens a record batch holds before the next begins: some 30 MB."""
 
 
 def trajectory_table(rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
@@ -20,10 +29,15 @@ def trajectory_table(rollouts: Iterable[Rollout], options: Options | None = None
     computed at the end over all rollouts with a reward, grouped by `group_id`; a rollout without a group is a group
     of its own, so that tasks are never mixed, and its GRPO, Dr. GRPO and RLOO advantage is 0 (the report counts
     these as `ungrouped`; ask for `Advantage.REINFORCE` when there are no groups). A group whose rewards are all
-    equal has advantage 0; the report counts it as `zero_variance`.
+    equal has advantage 0; the report counts it as `zero_variance`. A rollout whose turns were all dropped still
+    counts in its group's baseline: its reward was earned.
 
     An empty selection gives a table without rows, not an error.
     """
+    builder = Builder(options or Options())
+    batches = list(builder.batches(rollouts))
+    scores = builder.scores()
+    return pa.Table.from_batches([scored(batch, scores) for batch in batches], SCHEMA), builder.report
 
 
 def token_weights(table: pa.Table) -> list[npt.NDArray[np.float32]]:
@@ -32,3 +46,120 @@ def token_weights(table: pa.Table) -> list[npt.NDArray[np.float32]]:
     Multiply the per-token loss with them and divide by the number of rollouts, and a rollout counts the same
     whether it took one turn or twenty, in one trajectory or in several.
     """
+    masks = [row.values.to_numpy() for row in table["loss_mask"]]
+    rollouts = table["rollout_id"].to_pylist()
+    trained: dict[str, int] = {}
+    for rollout, mask in zip(rollouts, masks, strict=True):
+        trained[rollout] = trained.get(rollout, 0) + int(mask.sum())
+    return [mask.astype(np.float32) / trained[rollout] for rollout, mask in zip(rollouts, masks, strict=True)]
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds trajectory batches from a stream of rollouts; holds one batch and a reward per rollout.
+
+    The batches come without advantages, which need the whole stream: `scores()` then gives each rollout's, and
+    `scored(batch, scores)` puts them in.
+    """
+
+    options: Options
+    report: Report = field(default_factory=Report)
+    _rewards: list[float | None] = field(default_factory=list)
+    _groups: list[str] = field(default_factory=list)
+
+    def batches(self, rollouts: Iterable[Rollout]) -> Iterator[pa.RecordBatch]:
+        """Record batches of `SCHEMA` less `advantages`, plus `rollout`: its number in the stream."""
+        rows = _Rows()
+        for rollout in rollouts:
+            number = len(self._rewards)
+            reward, source = rollout_reward(rollout, self.options)
+            self._rewards.append(reward)
+            self._groups.append(rollout.group_id)
+            self.report.rollouts += 1
+            self.report.rewards[source] += 1
+            for trajectory in self._trajectories(rollout):
+                rows.add(trajectory, rollout, reward, number)
+            if rows.tokens >= _BATCH_TOKENS:
+                yield rows.batch()
+                rows = _Rows()
+        if rows.trajectories:
+            yield rows.batch()
+
+    def scores(self) -> list[float | None]:
+        """Each rollout's advantage; to be asked when the batches are exhausted."""
+        scores, notes = advantages(self._rewards, self._groups, self.options.advantage)
+        self.report.notes.update(notes)
+        return scores
+
+    def _trajectories(self, rollout: Rollout) -> list[Trajectory]:
+        transitions, dropped = from_rollout(rollout, self.options)
+        merged = merge(transitions, self.options)
+        self.report.add(dropped)
+        self.report.add(merged.rows)
+        self.report.notes.update(+merged.notes)
+        for trajectory in merged.trajectories:
+            self.report.written += 1
+            self.report.tokens += len(trajectory.input_ids)
+            self.report.trained_tokens += int(trajectory.loss_mask.sum())
+            self.report.origins[trajectory.origin.kind] += 1
+        return merged.trajectories
+
+
+def scored(batch: pa.RecordBatch, scores: Sequence[float | None]) -> pa.RecordBatch:
+    """The batch in the columns of `SCHEMA`, its advantages filled in from the rollouts' scores."""
+    masks = batch["loss_mask"]
+    row_scores = [scores[number] for number in batch["rollout"].to_pylist()]
+    per_row = np.array([0.0 if score is None else score for score in row_scores], dtype=np.float32)
+    per_token = np.repeat(per_row, np.diff(masks.offsets.to_numpy()))
+    values = np.where(masks.flatten().to_numpy() == 1, per_token, np.float32(0))
+    missing = pa.array([score is None for score in row_scores], pa.bool_())
+    lists = pa.ListArray.from_arrays(masks.offsets, pa.array(values, pa.float32()), mask=missing)
+    columns = {name: batch[name] for name in batch.schema.names} | {"advantages": lists}
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Trajectories waiting to become a record batch."""
+
+    trajectories: list[Trajectory] = field(default_factory=list)
+    rollouts: list[tuple[str, str, float | None, int]] = field(default_factory=list)
+    tokens: int = 0
+
+    def add(self, trajectory: Trajectory, rollout: Rollout, reward: float | None, number: int) -> None:
+        self.trajectories.append(trajectory)
+        self.rollouts.append((rollout.rollout_id, rollout.group_id, reward, number))
+        self.tokens += len(trajectory.input_ids)
+
+    def batch(self) -> pa.RecordBatch:
+        made = self.trajectories
+        rollout_ids, group_ids, rewards, numbers = zip(*self.rollouts, strict=True)
+        offsets = pa.array(np.cumsum([0, *(len(one.input_ids) for one in made)]), pa.int32())
+        absent = np.array([one.old_logps is None for one in made])
+        logps = [np.zeros(len(one.input_ids), np.float32) if one.old_logps is None else one.old_logps for one in made]
+        columns = {
+            "rollout_id": pa.array(rollout_ids, pa.string()),
+            "group_id": pa.array(group_ids, pa.string()),
+            "branch": pa.array([one.branch for one in made], pa.int32()),
+            "span_ids": pa.array([one.span_ids for one in made], pa.list_(pa.string())),
+            "input_ids": _lists(offsets, [one.input_ids for one in made]),
+            "loss_mask": _lists(offsets, [one.loss_mask for one in made]),
+            "old_logps": pa.ListArray.from_arrays(offsets, np.concatenate(logps), mask=pa.array(absent)),
+            "turn_ids": _lists(offsets, [one.turn_ids for one in made]),
+            "reward": pa.array(rewards, pa.float64()),
+            "truncated": pa.array([one.truncated for one in made], pa.bool_()),
+            "policy_version": pa.array([one.policy_version for one in made], pa.string()),
+            "ids_source": pa.array([one.ids_source for one in made], pa.string()),
+            "rollout": pa.array(numbers, pa.int64()),
+        }
+        return pa.RecordBatch.from_pydict(columns, schema=BATCH_SCHEMA)
+
+
+def _lists(offsets: pa.Array, values: Sequence[npt.NDArray[np.generic]]) -> pa.ListArray:
+    return pa.ListArray.from_arrays(offsets, np.concatenate(values))
+
+
+BATCH_SCHEMA = pa.schema(
+    [*(column for column in SCHEMA if column.name != "advantages"), pa.field("rollout", pa.int64(), nullable=False)]
+)
+"""What `Builder.batches` yields."""

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from leyden_store.turns import Turn
 
+from leyden_exporters.errors import OptionsInvalid
+
 Retokenise = Callable[[Turn], tuple[Sequence[int], Sequence[int]] | None]
 """turn → (prompt ids, response ids) by some tokenizer and chat template, or None where it cannot."""
 
@@ -95,3 +97,10 @@ class Options:
     overlong: Overlong = Overlong.CUT
     train_shared: bool = False
     retokenise: Retokenise | None = None
+
+    def __post_init__(self) -> None:
+        """Raises OptionsInvalid."""
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise OptionsInvalid(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if self.reward is not None and self.reward_weights:
+            raise OptionsInvalid("give either reward or reward_weights, not both")

@@ -1,0 +1,31 @@
+"""Everything the exporters raise.
+
+LeydenError                 (leyden_store.errors)
+└── ExportError
+    ├── OptionsInvalid      options that contradict each other; says which
+    ├── FormatUnknown       no format of that name; says the near ones
+    ├── PathUnwritable      the output cannot be written there; says why
+    └── MixedRollouts       turns of several rollouts were handed in as one
+"""
+
+from leyden_store.errors import LeydenError
+
+
+class ExportError(LeydenError):
+    """An export cannot be made."""
+
+
+class OptionsInvalid(ExportError):
+    """The options contradict each other or are out of range."""
+
+
+class FormatUnknown(ExportError):
+    """No export format has that name."""
+
+
+class PathUnwritable(ExportError):
+    """The output cannot be written where it was asked for."""
+
+
+class MixedRollouts(ExportError):
+    """Turns of more than one rollout were handed in as one rollout."""

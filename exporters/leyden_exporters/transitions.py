@@ -1,0 +1,182 @@
+"""Transitions: one turn as training sees it, and the reason for every LLM span that is none.
+
+Pure: nothing here knows ClickHouse, torch or a dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from leyden_store.turns import Dropped, Rollout, Turn
+
+from leyden_exporters.options import Options
+from leyden_exporters.report import Reason, SpanRow
+from leyden_exporters.rewards import rollout_reward
+
+Ids = npt.NDArray[np.int32]
+
+CUT_SHORT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""Finish reasons that say the response ran into its token limit, in any provider's words."""
+
+_MAX_ID = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One turn as training sees it.
+
+    prompt_ids:   int32 [P], P ≥ 1, the tokens the server saw
+    response_ids: int32 [R], R ≥ 1, the tokens the policy sampled, end-of-turn included
+    logprobs:     float64 [R] in nats under the sampling policy, or None when not captured
+    temperature:  as requested, None when the request did not say
+    rewards:      this turn's own, by name
+    ids_source:   "server", or "retokenised" when the ids were made afterwards from the messages
+    """
+
+    rollout_id: str
+    group_id: str
+    attempt: int | None
+    trace_id: str
+    span_id: str
+    agent: str | None
+    turn_index: int
+    start_ns: int
+    prompt_ids: Ids
+    response_ids: Ids
+    logprobs: npt.NDArray[np.float64] | None
+    finish_reason: str | None
+    policy_version: str | None
+    temperature: float | None
+    rewards: Mapping[str, float]
+    ids_source: str
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the response ran into its token limit."""
+        return self.finish_reason in CUT_SHORT
+
+
+def from_rollout(rollout: Rollout, options: Options) -> tuple[list[Transition], list[SpanRow]]:
+    """The rollout's transitions in the order of its turns, and a row for every LLM span that became none.
+
+    Always `rollout.llm_spans == len(transitions) + len(rows)`.
+    """
+    turns, rows = select(rollout, options)
+    transitions = []
+    for turn in turns:
+        made = _transition(turn, rollout, options)
+        if isinstance(made, Transition):
+            transitions.append(made)
+        else:
+            rows.append(drop(turn, *made))
+    return transitions, rows
+
+
+def select(rollout: Rollout, options: Options) -> tuple[list[Turn], list[SpanRow]]:
+    """The turns that the options want, whatever they were captured with, and a row for every other LLM span."""
+    kept: list[Turn] = []
+    rows = [drop(span, Reason.UNREAD, str(span.reason)) for span in rollout.dropped]
+    seen: set[tuple[str, str]] = set()
+    no_reward = options.require_reward and rollout_reward(rollout, options)[0] is None
+    for turn in rollout.turns:
+        if (turn.trace_id, turn.span_id) in seen:
+            rows.append(drop(turn, Reason.DUPLICATE))
+            continue
+        seen.add((turn.trace_id, turn.span_id))
+        refused = _refused(turn, options)
+        if refused is None and no_reward:
+            refused = Reason.NO_REWARD, ""
+        if refused is None:
+            kept.append(turn)
+        else:
+            rows.append(drop(turn, *refused))
+    return kept, rows
+
+
+def drop(span: Turn | Dropped | Transition, reason: Reason, detail: str = "") -> SpanRow:
+    """The row of a span that is left out."""
+    return SpanRow(span.rollout_id, span.trace_id, span.span_id, reason, detail)
+
+
+def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
+    if options.agents is not None and turn.agent not in options.agents:
+        return Reason.AGENT, turn.agent or ""
+    if turn.status == "error" or turn.error:
+        return Reason.FAILED, turn.error or ""
+    if turn.dropped_attributes and not options.keep_dropped_attributes:
+        return Reason.DROPPED_ATTRIBUTES, str(turn.dropped_attributes)
+    if turn.response is None and not _present(turn.response_token_ids):
+        return Reason.EMPTY, ""
+    if options.drop_truncated and turn.finish_reason in CUT_SHORT:
+        return Reason.TRUNCATED, turn.finish_reason or ""
+    if options.policy_versions is not None and turn.policy_version not in options.policy_versions:
+        return Reason.STALE, turn.policy_version or ""
+    return None
+
+
+def _transition(turn: Turn, rollout: Rollout, options: Options) -> Transition | tuple[Reason, str]:
+    prompt, response, logprobs = turn.prompt_token_ids, turn.response_token_ids, turn.response_logprobs
+    source = "server"
+    if (prompt is None or response is None) and options.retokenise is not None:
+        made = options.retokenise(turn)
+        if made is not None:
+            (prompt, response), logprobs, source = made, None, "retokenised"
+    if prompt is None or response is None:
+        return Reason.NO_TOKEN_IDS, ""
+    if len(response) == 0:
+        return Reason.EMPTY, ""
+    if len(prompt) == 0:
+        return Reason.EMPTY_PROMPT, ""
+    prompt_ids, response_ids = _ids(prompt), _ids(response)
+    if prompt_ids is None or response_ids is None:
+        return Reason.BAD_IDS, ""
+    logps: npt.NDArray[np.float64] | None = None
+    if _present(logprobs):
+        logps = np.asarray(logprobs, dtype=np.float64)
+        if len(logps) != len(response_ids):
+            return Reason.BAD_LENGTHS, f"{len(response_ids)} ids, {len(logps)} logprobs"
+        if not np.isfinite(logps).all():
+            return Reason.BAD_LOGPROBS, ""
+    elif options.require_logprobs:
+        return Reason.NO_LOGPROBS, ""
+    return Transition(
+        rollout_id=rollout.rollout_id,
+        group_id=rollout.group_id,
+        attempt=rollout.attempt,
+        trace_id=turn.trace_id,
+        span_id=turn.span_id,
+        agent=turn.agent,
+        turn_index=turn.turn_index,
+        start_ns=turn.start_ns,
+        prompt_ids=prompt_ids,
+        response_ids=response_ids,
+        logprobs=logps,
+        finish_reason=turn.finish_reason,
+        policy_version=turn.policy_version,
+        temperature=_number(turn.params.get("temperature")),
+        rewards=turn.rewards,
+        ids_source=source,
+    )
+
+
+def _present(values: Sequence[Any] | None) -> bool:
+    # A column store cannot tell an absent array from an empty one; neither holds anything to train on.
+    return values is not None and len(values) > 0
+
+
+def _ids(values: Sequence[int]) -> Ids | None:
+    if isinstance(values, np.ndarray) and values.dtype == np.int32:
+        ids: Ids = values
+        return ids if ids.min() >= 0 else None
+    wide = np.asarray(values)
+    if wide.dtype.kind not in "iu" or wide.min() < 0 or wide.max() > _MAX_ID:
+        return None
+    return wide.astype(np.int32)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
