@@ -1,0 +1,71 @@
+"""Where a store is: the DSN that `--store` and `LEYDEN_STORE` give."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from leyden_store.errors import DsnInvalid
+
+FORMS = "chdb:///path/to/folder, clickhouse://user:password@host:8123/database or clickhouses://… (TLS)"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """chDB in a folder, held by one process at a time."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A ClickHouse server over HTTP(S)."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    password: str
+    secure: bool
+
+
+def parse(dsn: str | None = None) -> Embedded | Server:
+    """Read a DSN; None means `LEYDEN_STORE`, and without that `./.leyden/store`.
+
+    Raises DsnInvalid when the scheme is unknown, the port is no number or the host is missing.
+    """
+    if not dsn:
+        dsn = os.environ.get("LEYDEN_STORE") or f"chdb://{Path('.leyden/store').absolute()}"
+    parts = urlsplit(dsn)
+    if parts.scheme == "chdb":
+        path = unquote(parts.netloc + parts.path)
+        if not path or path == "/":
+            raise DsnInvalid(f"the store {dsn!r} names no folder; write {FORMS}")
+        return Embedded(Path(path).absolute())
+    if parts.scheme in ("clickhouse", "clickhouses"):
+        try:
+            port = parts.port
+        except ValueError as error:
+            raise DsnInvalid(f"the store {_hidden(dsn)!r} has no usable port; write {FORMS}") from error
+        if not parts.hostname:
+            raise DsnInvalid(f"the store {_hidden(dsn)!r} names no host; write {FORMS}")
+        secure = parts.scheme == "clickhouses"
+        return Server(
+            host=parts.hostname,
+            port=port or (8443 if secure else 8123),
+            database=unquote(parts.path.strip("/")) or "default",
+            user=unquote(parts.username or "default"),
+            password=unquote(parts.password or ""),
+            secure=secure,
+        )
+    raise DsnInvalid(f"the store {_hidden(dsn)!r} is no DSN; write {FORMS}")
+
+
+def _hidden(dsn: str) -> str:
+    """The DSN without its password: errors end in logs."""
+    parts = urlsplit(dsn)
+    if parts.password is None:
+        return dsn
+    return dsn.replace(f":{parts.password}@", ":***@", 1)

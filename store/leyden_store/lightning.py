@@ -1,0 +1,196 @@
+"""The LightningStore: everything that is read from and written to the store, by typed methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+
+from leyden_store import dsn as dsns
+from leyden_store import rows, sql
+from leyden_store.connection import READ_ONLY, Connection
+from leyden_store.errors import SelectionEmpty, TraceNotFound
+from leyden_store.migrate import migrate
+from leyden_store.reading import PostedReward, read_rollouts
+from leyden_store.runs import Runs, SpanKey, new_id, record_lineage
+from leyden_store.saved_queries import SavedQueries
+from leyden_store.selection import Selection
+from leyden_store.spans import Span
+from leyden_store.tree import SpanTree, build
+from leyden_store.turns import Rollout, Turn
+
+_BATCH = 256
+"""Rollouts read at once: bounds memory by this many rollouts' spans, and makes one query serve them all."""
+
+
+class LightningStore:
+    """Spans and what is made of them, in chDB or ClickHouse.
+
+    Open it by DSN; it is a context manager. Methods raise the errors of `leyden_store.errors`.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.queries = SavedQueries(connection)
+        self.runs = Runs(connection)
+
+    @classmethod
+    def open(cls, dsn: str | None = None) -> Self:
+        """Open the store at `dsn` (None: `LEYDEN_STORE`, else `./.leyden/store`), migrated to this version's schema.
+
+        An embedded store that a running collector holds is reached through the collector's gateway.
+        Raises DsnInvalid, StoreLocked, StoreUnreachable or SchemaTooNew.
+        """
+        connection = Connection(dsns.parse(dsn))
+        try:
+            migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """Let the store go; another process can open it then."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run a read-only SELECT of the caller's; the result as an Arrow table."""
+        return self.connection.table(text, parameters, READ_ONLY)
+
+    def select(self, *, query: str | None = None, where: str | None = None) -> Selection:
+        """The selection that a command's --query or --where means; with neither, everything."""
+        if query is not None:
+            return self.queries.selection(query)
+        return Selection.where(where) if where else Selection()
+
+    def traces(self, selection: Selection | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest traces: one dict each, as `leyden traces --json` prints it."""
+        selection = selection or Selection()
+        text = sql.query("traces").replace("{selection}", selection.trace_ids)
+        return self.connection.rows(text, {**selection.parameters, "limit": limit}, READ_ONLY)
+
+    def spans(self, selection: Selection | None = None) -> Iterator[Span]:
+        """Every span of the selected traces, once each, rollout by rollout, oldest rollout first."""
+        for batch in self._batches(selection or Selection()):
+            yield from self._spans(batch)
+
+    def trace(self, trace_id: str) -> SpanTree:
+        """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
+        found = self.connection.rows(
+            sql.query("rollouts").replace("{selection}", "SELECT TraceId FROM traces WHERE startsWith(TraceId, {trace:String})"),
+            {"trace": trace_id.lower()},
+        )
+        trace_ids = sorted({t for row in found for t in row["trace_ids"]})
+        if not trace_ids:
+            raise TraceNotFound(f"no span of trace {trace_id!r} is stored; list traces with: leyden traces")
+        if len(trace_ids) > 1:
+            raise TraceNotFound(f"{len(trace_ids)} traces begin with {trace_id!r}: {', '.join(trace_ids[:5])}; give more digits")
+        return build(list(self._spans(found)))
+
+    def rollouts(self, selection: Selection | None = None) -> Iterator[Rollout]:
+        """The selected rollouts, read in batches, with their turns, rewards, and every dropped LLM span.
+
+        Raises SelectionEmpty before the first when nothing matches.
+        """
+        selection = selection or Selection()
+        chosen = self._chosen_spans(selection)
+        found = False
+        for batch in self._batches(selection):
+            found = True
+            for rollout in read_rollouts(self._spans(batch), self._posted_rewards(batch)):
+                yield rollout if chosen is None else rollout.only(chosen)
+        if not found:
+            raise SelectionEmpty(
+                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
+            )
+
+    def turns(self, selection: Selection | None = None) -> Iterator[Turn]:
+        """The selected turns, rollout by rollout. Raises SelectionEmpty when no trace matches."""
+        for rollout in self.rollouts(selection):
+            yield from rollout.turns
+
+    def add_rewards(self, rewards: Iterable[PostedReward]) -> int:
+        """Store rewards given from outside; the newest of one (rollout, span, name, source) wins. How many were stored."""
+        posted = [
+            {
+                "RolloutId": r.rollout_id, "TraceId": r.trace_id, "SpanId": r.span_id, "ResponseId": r.response_id,
+                "Name": r.name, "Source": r.source, "Value": r.value, "Label": r.label, "Explanation": r.explanation,
+                "Timestamp": datetime.now(UTC),
+            }  # fmt: skip
+            for r in rewards
+        ]
+        self.connection.insert("rewards", posted)
+        return len(posted)
+
+    def record_dataset(
+        self, *, format: str, path: str, selection: Selection, rows: int, sha256: str, report: str, spans: Iterable[SpanKey]
+    ) -> str:
+        """Register an export: where it lies, its hash, its report, and the spans in it. Its id."""
+        dataset_id, keys = new_id(), sorted(set(spans))
+        record_lineage(self.connection, "dataset", dataset_id, keys)
+        self.connection.insert(
+            "datasets",
+            [
+                {
+                    "DatasetId": dataset_id, "Format": format, "Path": path, "Query": selection.query,
+                    "QueryVersion": selection.version, "Sql": selection.sql, "Rows": rows, "Spans": len(keys),
+                    "Sha256": sha256, "Report": report, "CreatedAt": datetime.now(UTC),
+                }  # fmt: skip
+            ],
+        )
+        return dataset_id
+
+    def stats(self) -> dict[str, int]:
+        """Rows and bytes on disk: what `leyden store stats` prints."""
+        (row,) = self.connection.rows(sql.query("stats"))
+        return {name: int(value or 0) for name, value in row.items()}
+
+    def compact(self) -> None:
+        """Merge every table's parts now, folding retried spans away."""
+        for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards"):
+            self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
+
+    def _batches(self, selection: Selection) -> Iterator[list[dict[str, Any]]]:
+        found = iter(
+            self.connection.rows(
+                sql.query("rollouts").replace("{selection}", selection.trace_ids), selection.parameters, READ_ONLY
+            )
+        )
+        while batch := list(islice(found, _BATCH)):
+            yield batch
+
+    def _spans(self, batch: list[dict[str, Any]]) -> Iterator[Span]:
+        parameters = {
+            "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
+            "start_ns": min(row["start_ns"] for row in batch),
+            "end_ns": max(row["end_ns"] for row in batch),
+        }
+        return rows.spans(self.connection.table(sql.query("spans"), parameters))
+
+    def _posted_rewards(self, batch: list[dict[str, Any]]) -> list[PostedReward]:
+        found = self.connection.rows(
+            sql.query("rewards"),
+            {
+                "rollout_ids": [row["rollout_id"] for row in batch],
+                "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
+            },
+        )
+        return [PostedReward(**row) for row in found]
+
+    def _chosen_spans(self, selection: Selection) -> set[SpanKey] | None:
+        if not selection.by_span:
+            return None
+        table = self.connection.table(
+            f"SELECT DISTINCT TraceId, SpanId FROM ({selection.sql}\n)", selection.parameters, READ_ONLY
+        )
+        return set(zip(table["TraceId"].to_pylist(), table["SpanId"].to_pylist(), strict=True))

@@ -1,0 +1,9 @@
+-- How much the store holds. Spans and traces are counted deduplicated; bytes are what active parts take on disk.
+SELECT
+    (SELECT uniqExact(TraceId, SpanId) FROM otel_traces) AS spans,
+    (SELECT uniqExact(TraceId) FROM traces) AS traces,
+    (SELECT uniqExact(RolloutId) FROM traces WHERE RolloutId != '') AS rollouts,
+    (SELECT count() FROM rewards FINAL) AS rewards,
+    (SELECT count() FROM runs FINAL) AS runs,
+    (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()) AS bytes_on_disk,
+    (SELECT count() FROM system.parts WHERE active AND database = currentDatabase()) AS parts

@@ -1,0 +1,109 @@
+"""Rows of `otel_traces` as `Span`s: the views' text columns and their types, back to the values that were sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
+
+from leyden_store._columns import TOKEN_ARRAYS
+from leyden_store.otlp import read_value
+from leyden_store.spans import Attributes, AttributeValue, Event, Link, Span
+
+Pairs = Iterable[tuple[str, str]]
+
+_TOKEN_KEYS = {f"leyden.{name}" for name in TOKEN_ARRAYS}
+
+
+def spans(table: pa.Table) -> Iterator[Span]:
+    """Read the result of `queries/spans.sql`, in its order."""
+    for batch in table.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            yield _span(row)
+
+
+def _span(row: Mapping[str, Any]) -> Span:
+    types = dict(row["SpanAttributeTypes"])
+    return Span(
+        trace_id=row["TraceId"],
+        span_id=row["SpanId"],
+        parent_span_id=row["ParentSpanId"],
+        name=row["SpanName"],
+        start_ns=row["StartNs"],
+        end_ns=row["StartNs"] + row["Duration"],
+        kind=row["SpanKind"],
+        trace_state=row["TraceState"],
+        status=row["StatusCode"],
+        status_message=row["StatusMessage"],
+        service=row["ServiceName"],
+        scope_name=row["ScopeName"],
+        scope_version=row["ScopeVersion"],
+        resource=_attributes(row["ResourceAttributes"], dict(row["ResourceAttributeTypes"])),
+        attributes=_attributes(row["Attributes"], types),
+        events=tuple(
+            Event(time, name, _attributes(pairs, dict(kinds)))
+            for time, name, pairs, kinds in zip(
+                row["EventTimes"], row["EventNames"], row["EventAttributes"], row["EventAttributeTypes"], strict=True
+            )
+        ),
+        links=tuple(
+            Link(trace_id, span_id, state, _attributes(pairs, dict(kinds)))
+            for trace_id, span_id, state, pairs, kinds in zip(
+                row["LinkTraceIds"],
+                row["LinkSpanIds"],
+                row["LinkTraceStates"],
+                row["LinkAttributes"],
+                row["LinkAttributeTypes"],
+                strict=True,
+            )
+        ),
+        dropped_attributes=row["DroppedAttributes"],
+        project=row["Project"],
+        rollout_id=row["RolloutId"],
+        group_id=row["GroupId"],
+        attempt=row["Attempt"],
+        session_id=row["SessionId"],
+        policy_version=row["PolicyVersion"] or None,
+        prompt_token_ids=row["PromptTokenIds"] or None,
+        response_token_ids=row["ResponseTokenIds"] or None,
+        response_logprobs=row["ResponseLogprobs"] or None,
+    )
+
+
+def _attributes(pairs: Pairs, types: Mapping[str, str]) -> Attributes:
+    if not types:
+        return dict(pairs)
+    return {key: _value(text, types[key]) if key in types else text for key, text in pairs if key not in _TOKEN_KEYS}
+
+
+def _value(text: str, kind: str) -> AttributeValue:
+    match kind:
+        case "int_value":
+            return int(text)
+        case "bool_value":
+            return text == "true"
+        case "double_value":
+            return float(text)
+        case "array_value":
+            return [_element(item) for item in json.loads(text)]
+        case "bytes_value":
+            return base64.b64decode(text)
+        case "kvlist_value":
+            return read_value(AnyValue(kvlist_value=KeyValueList.FromString(base64.b64decode(text))))
+        case _:
+            return None
+
+
+def _element(item: Any) -> AttributeValue:
+    """An array's element: JSON says its type, except for what was left encoded."""
+    if not isinstance(item, dict):
+        return item  # type: ignore[no-any-return]
+    ((kind, text),) = item.items()
+    raw = base64.b64decode(text)
+    if kind == "array_value":
+        return read_value(AnyValue(array_value=ArrayValue.FromString(raw)))
+    return read_value(AnyValue(kvlist_value=KeyValueList.FromString(raw))) if kind == "kvlist_value" else raw
