@@ -102,9 +102,19 @@ def drop(span: Turn | Dropped | Transition, reason: Reason, detail: str = "") ->
     return SpanRow(span.rollout_id, span.trace_id, span.span_id, reason, detail)
 
 
-def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
+def unwanted(turn: Turn, options: Options) -> tuple[Reason, str] | None:
+    """Why the options did not ask for this turn, whatever its worth; None when they did."""
     if options.agents is not None and turn.agent not in options.agents:
         return Reason.AGENT, turn.agent or ""
+    if options.policy_versions is not None and turn.policy_version not in options.policy_versions:
+        return Reason.STALE, turn.policy_version or ""
+    return None
+
+
+def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
+    refused = unwanted(turn, options)
+    if refused is not None:
+        return refused
     if turn.status == "error" or turn.error:
         return Reason.FAILED, turn.error or ""
     if turn.dropped_attributes and not options.keep_dropped_attributes:
@@ -113,8 +123,6 @@ def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
         return Reason.EMPTY, ""
     if options.drop_truncated and turn.finish_reason in CUT_SHORT:
         return Reason.TRUNCATED, turn.finish_reason or ""
-    if options.policy_versions is not None and turn.policy_version not in options.policy_versions:
-        return Reason.STALE, turn.policy_version or ""
     return None
 
 

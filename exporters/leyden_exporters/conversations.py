@@ -1,0 +1,122 @@
+"""Conversations: message chains built from the turns of one rollout, by the same rule as trajectories.
+
+For formats made of messages. A conversation that goes on is one chain with every reply in it; a fork is another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from leyden_store.turns import Message, Rollout, Turn
+
+from leyden_exporters.forest import Origin, grow
+from leyden_exporters.options import Options
+from leyden_exporters.report import Reason, SpanRow
+from leyden_exporters.transitions import drop, select
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One chain of messages.
+
+    branch:   its place among the rollout's conversations, from 0
+    turns:    the turns whose responses belong to this conversation, in order
+    messages: OpenAI chat messages, from the first prompt to the last response
+    replies:  index in `messages` of each turn's response; other assistant messages are context, trained elsewhere
+              or never sampled
+    tools:    OpenAI tool definitions, the same for every turn
+    """
+
+    branch: int
+    turns: tuple[Turn, ...]
+    messages: tuple[Message, ...]
+    replies: tuple[int, ...]
+    tools: tuple[Mapping[str, Any], ...]
+    origin: Origin
+
+
+def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation], list[SpanRow]]:
+    """The rollout's conversations, and a row for every LLM span, kept or dropped.
+
+    Messages are compared by meaning: tool arguments as parsed JSON, absent and empty content alike, reasoning left
+    out, since clients do not send it back. Turns with other tools begin another conversation.
+    """
+    selected, rows = select(rollout, options)
+    turns = []
+    for turn in sorted(selected, key=lambda turn: (turn.start_ns, len(turn.messages), turn.span_id, turn.trace_id)):
+        if turn.messages and turn.response is not None:
+            turns.append(turn)
+        else:
+            rows.append(drop(turn, Reason.NO_MESSAGES))
+    symbols = _Symbols()
+    made = []
+    for branch, chain in enumerate(grow(symbols.turn(turn) for turn in turns)):
+        members = [turns[step.turn] for step in chain.steps]
+        rows += [SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, "", branch) for turn in members]
+        # Symbol 0 stands for the tools.
+        replies = tuple(step.start - 1 for step in chain.steps)
+        messages = list(members[-1].messages)
+        for place, turn in zip(replies, members, strict=True):
+            messages[place : place + 1] = [_reply(turn)]
+        made.append(
+            Conversation(branch, tuple(members), tuple(messages), replies, tuple(members[-1].tools), chain.origin)
+        )
+    return made, rows
+
+
+class _Symbols:
+    """Numbers for messages: equal meaning, equal number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def turn(self, turn: Turn) -> tuple[bytes, bytes]:
+        tools = self._number(json.dumps(list(turn.tools), sort_keys=True))
+        prompt = [tools, *(self._number(meaning(message)) for message in turn.messages)]
+        return np.array(prompt, np.int32).tobytes(), np.array([self._number(meaning(_reply(turn)))], np.int32).tobytes()
+
+    def _number(self, text: str) -> int:
+        return self._numbers.setdefault(text, len(self._numbers))
+
+
+def meaning(message: Message) -> str:
+    """A text that two messages share when they say the same, however their captures spelt it."""
+    said: dict[str, Any] = {
+        "role": message.get("role"),
+        "content": _content(message.get("content")),
+        "tool_call_id": message.get("tool_call_id"),
+        "refusal": message.get("refusal"),
+        "tool_calls": [_tool_call(call) for call in message.get("tool_calls") or ()],
+    }
+    return json.dumps({key: value for key, value in said.items() if value}, sort_keys=True)
+
+
+def _reply(turn: Turn) -> Message:
+    assert turn.response is not None  # conversations() keeps no other
+    return {"role": "assistant"} | {key: value for key, value in turn.response.items() if key != "finish_reason"}
+
+
+def _content(content: Any) -> Any:
+    if isinstance(content, Sequence) and not isinstance(content, str) and len(content) == 1:
+        part = content[0]
+        if isinstance(part, Mapping) and part.get("type") == "text":
+            return part.get("text")
+    return content
+
+
+def _tool_call(call: Mapping[str, Any]) -> list[Any]:
+    function = call.get("function") or {}
+    return [call.get("id"), function.get("name"), arguments(call)]
+
+
+def arguments(call: Mapping[str, Any]) -> Any:
+    """A tool call's arguments, parsed; the text itself where it is no JSON."""
+    text = (call.get("function") or {}).get("arguments")
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text

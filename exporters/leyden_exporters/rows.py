@@ -1,0 +1,148 @@
+"""Row files: the same rows as JSON Lines, as Parquet, or as a folder that `datasets.load_dataset` opens.
+
+Columns of free-form JSON (messages, tool arguments) have Arrow's JSON type. Never a struct: Arrow would fill every
+key that one row lacks and another has with null, and a chat template would render those nulls.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from leyden_exporters.errors import PathUnwritable
+from leyden_exporters.files import new_file, new_folder
+
+JSON = pa.json_()
+"""One JSON value, held as text; `datasets` reads it as its `Json` feature."""
+
+_ROWS_AT_ONCE = 1024
+
+
+class RowFile(Protocol):
+    """An open row file."""
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one row of plain JSON values, keyed by column."""
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        """Append the rows of a batch, whose schema is the file's."""
+
+    def close(self) -> None:
+        """Write what is buffered."""
+
+
+@contextmanager
+def new_rows(path: Path, schema: pa.Schema) -> Iterator[RowFile]:
+    """A row file that appears at `path` when the block ends well.
+
+    `.jsonl` and `.parquet` name a file; no suffix names a new folder, which then holds `train.parquet`.
+
+    Raises PathUnwritable for any other suffix, and as `files` does.
+    """
+    match path.suffix:
+        case ".jsonl" | ".parquet":
+            with new_file(path) as temporary:
+                file: RowFile = (_JsonLines if path.suffix == ".jsonl" else _Parquet)(temporary, schema)
+                try:
+                    yield file
+                finally:
+                    file.close()
+        case "":
+            with new_folder(path) as folder:
+                file = _Parquet(folder / "train.parquet", schema)
+                try:
+                    yield file
+                finally:
+                    file.close()
+        case suffix:
+            raise PathUnwritable(f"cannot write {path}: {suffix} is not .jsonl, .parquet or a folder without a suffix")
+
+
+class _JsonLines:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._names = schema.names
+        self._file = path.open("w", encoding="utf-8")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._file.write(to_text({name: row[name] for name in self._names}) + "\n")
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        for row in batch.to_pylist():
+            self.add(row)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Parquet:
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._rows: list[Mapping[str, Any]] = []
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_AT_ONCE:
+            self._flush()
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        self._flush()
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        try:
+            self._flush()
+        finally:
+            self._writer.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            columns = [_column([row[column.name] for row in self._rows], column.type) for column in self._schema]
+            self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+            self._rows = []
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if kind == JSON:
+        return pa.array([_text(value) for value in values], pa.string()).cast(kind)
+    if pa.types.is_list(kind) and kind.value_type == JSON:
+        texts = [None if value is None else [_text(item) for item in value] for value in values]
+        return pa.array(texts, pa.list_(pa.string())).cast(kind)
+    return pa.array(values, kind)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else to_text(value)
+
+
+def to_text(value: Any) -> str:
+    """Compact JSON; numpy arrays as lists, and null for numbers that JSON cannot say (NaN, infinities)."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_listed)
+    except ValueError:
+        return to_text(_finite(value))
+
+
+def _listed(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,58 @@
+"""Every file in `cases/` is one: turns in, trajectories and reasons out. Adding a case is adding a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leyden_exporters.build import trajectory_table
+from leyden_exporters.options import Options, Overlong
+from leyden_store.turns import Turn
+
+from tests.exporters.making import rollout, turn
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("order", ["in order", "reversed"])
+def test_case(path: Path, order: str) -> None:
+    case = json.loads(path.read_text())
+    turns = [_turn(number, spec) for number, spec in enumerate(case["turns"])]
+    if order == "reversed":
+        turns.reverse()
+
+    table, report = trajectory_table([rollout(turns)], _options(case.get("options", {})))
+
+    rows = table.to_pylist()
+    assert [row["branch"] for row in rows] == list(range(len(rows)))
+    for row, expected in zip(rows, case["trajectories"], strict=True):
+        assert {key: row[key] for key in expected} == expected
+    assert report.dropped == case["dropped"]
+    assert report.to_json()["origins"] == case["origins"]
+    assert report.kept + sum(report.dropped.values()) == report.llm_spans == len(turns)
+
+
+def _turn(number: int, spec: dict[str, Any]) -> Turn:
+    spec = dict(spec)
+    prompt, response = spec.pop("prompt"), spec.pop("response")
+    if "logprobs" in spec and spec["logprobs"] is not None:
+        spec["logprobs"] = [float(value) for value in spec["logprobs"]]
+    for short, field in (("start", "start_ns"), ("span", "span_id"), ("answer", "response")):
+        if short in spec:
+            spec[field] = spec.pop(short)
+    message = {"response": spec.pop("response")} if "response" in spec else {}
+    made = turn(number, prompt, response, **spec)
+    return Turn(**{**{name: getattr(made, name) for name in Turn.__slots__}, **message})
+
+
+def _options(spec: dict[str, Any]) -> Options:
+    made = dict(spec)
+    for name in ("agents", "policy_versions"):
+        if name in made:
+            made[name] = frozenset(made[name])
+    if "overlong" in made:
+        made["overlong"] = Overlong(made["overlong"])
+    return Options(**made)
