@@ -1,0 +1,18 @@
+"""Leyden's front door for agents: `leyden.reward` and `leyden.rollout`. Importing it costs next to nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leyden_instrumentation import reward, rollout
+
+__all__ = ["reward", "rollout"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import leyden_instrumentation
+
+    return getattr(leyden_instrumentation, name)

@@ -1,0 +1,32 @@
+"""Leyden in the agent's process: capture by environment variables, and a small API for agents that want it.
+
+Importing this package imports nothing else; what it offers is loaded when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leyden_instrumentation.activation import activate
+    from leyden_instrumentation.launch import bootstrap_path, environment
+    from leyden_instrumentation.rewards import reward
+    from leyden_instrumentation.rollouts import Rollout, rollout
+
+__all__ = ["Rollout", "activate", "bootstrap_path", "environment", "reward", "rollout"]
+
+_HOMES = {
+    "Rollout": "rollouts",
+    "activate": "activation",
+    "bootstrap_path": "launch",
+    "environment": "launch",
+    "reward": "rewards",
+    "rollout": "rollouts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

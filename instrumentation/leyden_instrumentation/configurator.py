@@ -1,0 +1,58 @@
+"""The OpenTelemetry configurator: the SDK with our processors, the openai hooks, and the process's root span.
+
+Selected by `OTEL_PYTHON_CONFIGURATOR=leyden`. Runs after the distro's defaults and before any instrumentation loads.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import wrapt
+from opentelemetry import trace
+from opentelemetry.sdk._configuration import _OTelSDKConfigurator
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from leyden_instrumentation import identity, program
+from leyden_instrumentation.delivery import DeliveryProcessor
+from leyden_instrumentation.process import Process
+from leyden_instrumentation.stamping import StampingProcessor
+
+
+class LeydenConfigurator(_OTelSDKConfigurator):
+    """Entry point `opentelemetry_configurator`: leyden."""
+
+    def _configure(self, **kwargs: Any) -> None:
+        deliveries: list[DeliveryProcessor] = []
+
+        def deliver(exporter: SpanExporter) -> DeliveryProcessor:
+            deliveries.append(DeliveryProcessor(exporter))
+            return deliveries[-1]
+
+        if os.environ.get("OTEL_CONFIG_FILE"):
+            # A declarative configuration is the user's whole will: the SDK takes nothing from us beside it.
+            super()._configure()  # type: ignore[no-untyped-call,unused-ignore]
+            provider = trace.get_tracer_provider()
+            if isinstance(provider, TracerProvider):
+                provider.add_span_processor(StampingProcessor())
+        else:
+            kwargs.setdefault("resource_attributes", {}).update(_resource())
+            super()._configure(  # type: ignore[no-untyped-call,unused-ignore]
+                span_processors=[StampingProcessor()], export_span_processor=deliver, **kwargs
+            )
+        wrapt.register_post_import_hook(_hook_openai, "openai")
+        Process.start(deliveries)
+
+
+def _hook_openai(_: Any) -> None:
+    from leyden_instrumentation import openai_hooks
+
+    openai_hooks.install()
+
+
+def _resource() -> dict[str, str | int]:
+    """What holds for the whole process, and a service name where the user gives none."""
+    attributes = identity.from_environment().attributes()
+    named = "OTEL_SERVICE_NAME" in os.environ or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    return attributes if named else {**attributes, "service.name": program.name()}

@@ -1,0 +1,163 @@
+"""One request to a model and its reply: the token ids, logprobs and tool calls that pass by, put where they belong.
+
+Fed with the reply's JSON, whole or chunk by chunk. The names on the wire are vLLM's: top-level `prompt_token_ids`,
+`choices[].token_ids`, `choices[].logprobs.content[].logprob`; for a policy server of ours also `policy_version`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.trace import Span
+
+from leyden_instrumentation import tools
+from leyden_instrumentation.tools import ToolCall
+
+
+@dataclass(slots=True)
+class _Choice:
+    token_ids: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    calls: dict[int, dict[str, str]] = field(default_factory=dict)
+
+
+class Exchange:
+    """What is gathered for one LLM span.
+
+    added: request fields that we put in; what they bring is taken out of the reply before the program sees it
+    policy_version: from the reply's header, where it has one
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        context: Context,
+        added: frozenset[str] = frozenset(),
+        policy_version: str | None = None,
+        *,
+        streamed: bool = False,
+    ) -> None:
+        self._span = span
+        self._context = context
+        self._added = added
+        self._prompt: list[int] = []
+        self._choices: dict[int, _Choice] = {}
+        self._policy_version: str | int | None = policy_version
+        self._streamed = streamed
+        self._done = False
+
+    def read(self, data: Any) -> Any:
+        """Take in one JSON reply or stream chunk; return what the program shall see of it."""
+        if not isinstance(data, Mapping) or self._done:
+            return self._visible(data)
+        # A whole reply may be parsed more than once.
+        self._done = not self._streamed
+        version = data.get("policy_version")
+        if isinstance(version, str | int) and not isinstance(version, bool):
+            self._policy_version = version
+        choices = data.get("choices")
+        if isinstance(choices, list):
+            self._read_choices(data, choices)
+        else:
+            self._read_responses_api(data)
+        return self._visible(data)
+
+    def _read_choices(self, data: Mapping[str, Any], choices: list[Any]) -> None:
+        self._prompt = data.get("prompt_token_ids") or self._prompt
+        settled = False
+        for position, part in enumerate(choices):
+            if not isinstance(part, Mapping):
+                continue
+            choice = self._choices.setdefault(part.get("index", position), _Choice())
+            # Text completions carry the prompt's ids per choice.
+            self._prompt = self._prompt or part.get("prompt_token_ids") or []
+            choice.token_ids.extend(part.get("token_ids") or ())
+            choice.logprobs.extend(_logprobs(part.get("logprobs")))
+            message = part.get("message") or part.get("delta") or {}
+            _read_calls(choice.calls, message.get("tool_calls") or ())
+            settled = settled or part.get("finish_reason") is not None
+        if settled:
+            self._settle()
+
+    def _read_responses_api(self, data: Mapping[str, Any]) -> None:
+        """A Response, or the event that ends a stream of one, has its function calls among its output items."""
+        reply = data.get("response") if data.get("type") == "response.completed" else data
+        output = reply.get("output") if isinstance(reply, Mapping) else None
+        if not isinstance(output, list):
+            return
+        items = [i for i in output if isinstance(i, Mapping) and i.get("type") == "function_call"]
+        tools.memory.expect(
+            self._tool_call(str(i.get("call_id")), str(i.get("name")), str(i.get("arguments") or "")) for i in items
+        )
+        self._set({})
+
+    def _settle(self) -> None:
+        """Write what there is onto the span; again with more, where further chunks or choices follow."""
+        found: dict[str, Any] = {}
+        if self._prompt:
+            found["leyden.prompt_token_ids"] = self._prompt
+        for index, choice in sorted(self._choices.items()):
+            prefix = "leyden." if index == 0 else f"leyden.choice.{index}."
+            if choice.token_ids:
+                found[prefix + "response_token_ids"] = choice.token_ids
+            # One logprob per id or none: a list that does not line up would credit the wrong tokens.
+            if choice.logprobs and len(choice.logprobs) == len(choice.token_ids):
+                found[prefix + "response_logprobs"] = choice.logprobs
+        self._set(found)
+        first = self._choices.get(0)
+        calls = first.calls.values() if first else ()
+        tools.memory.expect(self._tool_call(c["id"], c["name"], c["arguments"]) for c in calls if c["id"])
+
+    def _set(self, found: dict[str, Any]) -> None:
+        if self._policy_version is not None:
+            found["leyden.policy.version"] = self._policy_version
+        if self._span.is_recording():
+            self._span.set_attributes(found)
+
+    def _tool_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
+        return ToolCall(call_id, name, arguments, self._span, self._context)
+
+    def _visible(self, data: Any) -> Any:
+        if not self._added or not isinstance(data, Mapping):
+            return data
+        seen = dict(data)
+        if "return_token_ids" in self._added:
+            seen.pop("prompt_token_ids", None)
+        if isinstance(seen.get("choices"), list):
+            seen["choices"] = [self._visible_choice(c) for c in seen["choices"]]
+        return seen
+
+    def _visible_choice(self, choice: Any) -> Any:
+        if not isinstance(choice, Mapping):
+            return choice
+        seen = dict(choice)
+        if "return_token_ids" in self._added:
+            seen.pop("token_ids", None)
+            seen.pop("prompt_token_ids", None)
+        if "logprobs" in self._added and "logprobs" in seen:
+            seen["logprobs"] = None
+        return seen
+
+
+def _logprobs(given: Any) -> list[float]:
+    """Chat's `content[].logprob` or text completion's `token_logprobs`; empty if one of them is no number."""
+    if not isinstance(given, Mapping):
+        return []
+    content = given.get("content")
+    values: list[Any] = given.get("token_logprobs") or []
+    if isinstance(content, list):
+        values = [c.get("logprob") for c in content if isinstance(c, Mapping)]
+    return [float(v) for v in values] if all(isinstance(v, int | float) for v in values) else []
+
+
+def _read_calls(calls: dict[int, dict[str, str]], parts: Any) -> None:
+    """Add up tool calls; a stream sends id and name once and the arguments in pieces."""
+    for position, part in enumerate(parts):
+        call = calls.setdefault(part.get("index", position), {"id": "", "name": "", "arguments": ""})
+        function = part.get("function") or {}
+        call["id"] = part.get("id") or call["id"]
+        call["name"] = function.get("name") or call["name"]
+        call["arguments"] += function.get("arguments") or ""

@@ -1,0 +1,145 @@
+"""The hooks on the openai client, from 1.x on: three private methods that every request and every reply passes.
+
+`_prepare_options` (request out), `_process_response` (reply in), `_process_response_data` (each body and stream chunk).
+They stand under all three OpenAI instrumentations, inside whose span they run. If a later openai has them no more, one
+warning says so, nothing is hooked, and the program runs as ever.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import wrapt
+from opentelemetry import context, trace
+
+from leyden_instrumentation import settings, spans, tools
+from leyden_instrumentation.exchange import Exchange
+from leyden_instrumentation.token_fields import AskingBody, servers, with_fields
+
+_log = logging.getLogger("leyden_instrumentation")
+_exchanges: weakref.WeakKeyDictionary[Any, Exchange] = weakref.WeakKeyDictionary()
+_installed: list[bool] = []
+
+_EXPECTED = {
+    ("SyncAPIClient", "_prepare_options"): {"options"},
+    ("AsyncAPIClient", "_prepare_options"): {"options"},
+    ("SyncAPIClient", "_process_response"): {"options", "response"},
+    ("AsyncAPIClient", "_process_response"): {"options", "response"},
+    ("BaseClient", "_process_response_data"): {"data", "response"},
+    ("BaseClient", "_should_retry"): {"response"},
+}
+"""Methods hooked, and the parameters we read of them."""
+
+
+def install() -> None:
+    """Hook the openai client of this process, once."""
+    if _installed:
+        return
+    _installed.append(True)
+    try:
+        base = importlib.import_module("openai._base_client")
+        for (owner, method), parameters in _EXPECTED.items():
+            missing = parameters - inspect.signature(getattr(getattr(base, owner), method)).parameters.keys()
+            if missing:
+                raise AttributeError(f"{owner}.{method} takes no {', '.join(sorted(missing))}")
+    except (ImportError, AttributeError) as error:
+        _log.warning("leyden: this openai is unknown to us (%s); no token ids, logprobs or tool spans", error)
+        return
+    for (owner, method), hook in _hooks().items():
+        wrapt.wrap_function_wrapper(getattr(base, owner), method, hook)
+
+
+def _hooks() -> dict[tuple[str, str], Callable[..., Any]]:
+    return {
+        ("SyncAPIClient", "_prepare_options"): _prepare_options,
+        ("AsyncAPIClient", "_prepare_options"): _prepare_options_async,
+        ("SyncAPIClient", "_process_response"): _process_response,
+        ("AsyncAPIClient", "_process_response"): _process_response,
+        ("BaseClient", "_process_response_data"): _process_response_data,
+        ("BaseClient", "_should_retry"): _should_retry,
+    }
+
+
+def _prepare_options(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    options = wrapped(*args, **kwargs)
+    _guarded(_before, client, options)
+    return options
+
+
+async def _prepare_options_async(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    options = await wrapped(*args, **kwargs)
+    _guarded(_before, client, options)
+    return options
+
+
+def _process_response(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    _guarded(_after, client, kwargs)
+    return wrapped(*args, **kwargs)
+
+
+def _process_response_data(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    exchange = _exchanges.get(kwargs.get("response")) if kwargs.get("response") is not None else None
+    if exchange is not None:
+        kwargs["data"] = _guarded(exchange.read, kwargs.get("data"), otherwise=kwargs.get("data"))
+    return wrapped(*args, **kwargs)
+
+
+def _should_retry(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    response = args[0] if args else kwargs.get("response")
+    return _guarded(_refused, client, response) or wrapped(*args, **kwargs)
+
+
+def _before(client: Any, options: Any) -> None:
+    """A request goes out: the results it brings end tool calls, and it asks for token ids."""
+    span = trace.get_current_span()
+    body = options.json_data
+    if not isinstance(body, dict) or not span.is_recording() or not spans.is_llm(span):
+        return
+    tools.memory.answer(body, span)
+    # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
+    asking = with_fields(options.url, client.base_url.host, str(client.base_url), body, options.extra_json)
+    if asking is not None:
+        options.json_data = asking
+
+
+def _after(client: Any, call: dict[str, Any]) -> None:
+    """A reply came in: its body, which may be read much later, belongs to the span that is current now."""
+    span = trace.get_current_span()
+    options, response = call["options"], call["response"]
+    body = options.json_data
+    if isinstance(body, dict):
+        servers.answered(str(client.base_url), asked=isinstance(body, AskingBody))
+    if not spans.is_llm(span):
+        return
+    added = body.added if isinstance(body, AskingBody) else frozenset()
+    version = response.headers.get("x-leyden-policy-version")
+    _exchanges[response] = Exchange(span, context.get_current(), added, version, streamed=bool(call.get("stream")))
+
+
+def _refused(client: Any, response: Any) -> bool:
+    if response.status_code not in (400, 422):
+        return False
+    asked = b'"return_token_ids"' in response.request.content
+    retry = servers.refused(str(client.base_url), asked=asked)
+    if retry:
+        _log.info("leyden: asking %s again, without token ids (%s=off says so)", client.base_url, settings.TOKEN_IDS)
+    return retry
+
+
+def _guarded(hook: Callable[..., Any], *args: Any, otherwise: Any = None) -> Any:
+    """What we do must never become the program's failure."""
+    try:
+        return hook(*args)
+    except Exception as error:
+        if not _faults:
+            _faults.append(error)
+            _log.warning("leyden: a hook on openai failed (%s: %s); its data is missing", type(error).__name__, error)
+        return otherwise
+
+
+_faults: list[Exception] = []

@@ -1,0 +1,40 @@
+"""What the environment asks of the capture: every `LEYDEN_*` variable that the agent's process reads is named here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+ROLLOUT_ID = "LEYDEN_ROLLOUT_ID"
+GROUP_ID = "LEYDEN_GROUP_ID"
+ATTEMPT = "LEYDEN_ATTEMPT"
+PROJECT = "LEYDEN_PROJECT"
+POLICY_VERSION = "LEYDEN_POLICY_VERSION"
+
+CAPTURE_CONTENT = "LEYDEN_CAPTURE_CONTENT"
+"""`false` keeps every message, tool argument, tool result and token id out of the spans. Default `true`."""
+OPENAI_INSTRUMENTATION = "LEYDEN_OPENAI_INSTRUMENTATION"
+"""`traceloop` (default), `genai`, `openinference` or `none`."""
+TOKEN_IDS = "LEYDEN_TOKEN_IDS"  # noqa: S105
+"""`auto` (default): ask servers on private addresses for token ids and logprobs; `on`: every server; `off`: none."""
+ROOT_SPAN = "LEYDEN_ROOT_SPAN"
+"""`false` opens no root span for the process: for servers that live long and answer many requests."""
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
+
+_OFF = frozenset({"false", "0", "no", "off"})
+
+
+def enabled(name: str, env: Mapping[str, str] | None = None) -> bool:
+    """Whether the switch `name` is on; every switch of ours is on unless it is set to false, 0, no or off."""
+    return (os.environ if env is None else env).get(name, "").strip().lower() not in _OFF
+
+
+def token_ids_mode() -> str:
+    """`auto`, `on` or `off`. Token ids spell the content, so without content `auto` means `off`."""
+    mode = os.environ.get(TOKEN_IDS, "").strip().lower()
+    if mode in _OFF:
+        return "off"
+    if mode in {"on", "true", "1", "yes"}:
+        return "on"
+    return "auto" if enabled(CAPTURE_CONTENT) else "off"

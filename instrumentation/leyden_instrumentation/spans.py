@@ -1,0 +1,33 @@
+"""Telling spans apart, across the instrumentations that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_LLM_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "responses"})
+
+
+def attributes(span: object) -> Mapping[str, Any]:
+    """The attributes of a span of the SDK (or a proxy of one); none of a span that records nothing."""
+    return getattr(span, "attributes", None) or {}
+
+
+def is_llm(span: object) -> bool:
+    """Whether an instrumentation made this span for one call of a model."""
+    have = attributes(span)
+    return (
+        have.get("gen_ai.operation.name") in _LLM_OPERATIONS
+        or have.get("openinference.span.kind") == "LLM"
+        or "llm.request.type" in have
+    )
+
+
+def is_tool(span: object) -> bool:
+    """Whether somebody recorded the execution of a tool as this span."""
+    have = attributes(span)
+    return (
+        have.get("gen_ai.operation.name") == "execute_tool"
+        or have.get("openinference.span.kind") == "TOOL"
+        or have.get("traceloop.span.kind") == "tool"
+    )

@@ -1,0 +1,25 @@
+"""The span processor that writes the rollout's ids on every span, whichever thread or library started it."""
+
+from __future__ import annotations
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+
+from leyden_instrumentation import identity, tools
+
+
+class StampingProcessor(SpanProcessor):
+    """Stamps spans as they start, and lets the tool memory see the tool spans that others make."""
+
+    def __init__(self) -> None:
+        self._process = identity.from_environment()
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        found = identity.from_context(parent_context).over(self._process)
+        # What whoever made the span says of it wins over what its surroundings say.
+        given = span.attributes or {}
+        span.set_attributes({k: v for k, v in found.attributes().items() if k not in given})
+        tools.memory.notice(span)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        tools.memory.notice(span)
