@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-AttributeValue = (
-    None | str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"]
-)
+AttributeValue = None | str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"]
 """An OTLP AnyValue: https://github.com/open-telemetry/opentelemetry-proto, common.proto."""
 
 Attributes = Mapping[str, AttributeValue]
@@ -81,3 +79,20 @@ class Span:
     prompt_token_ids: Sequence[int] | None = None
     response_token_ids: Sequence[int] | None = None
     response_logprobs: Sequence[float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One OpenTelemetry log record; some instrumentations put a call's content here instead of on the span.
+
+    name: the event's name (`event_name`, or the older `event.name` attribute), "" on a plain log line
+    body: whatever was logged, typed as sent
+    """
+
+    time_ns: int
+    name: str
+    trace_id: str
+    span_id: str
+    scope_name: str = ""
+    body: AttributeValue = None
+    attributes: Attributes = field(default_factory=dict)

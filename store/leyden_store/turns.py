@@ -1,26 +1,28 @@
 """Turns: one LLM call each, alike whatever instrumentation recorded it.
 
-Every LLM span becomes a `Turn` or a `Dropped` with a reason from a closed list; `read_turns` (in `reading.py`)
+Every LLM span becomes a `Turn` or a `Dropped` with a reason from a closed list; `read_rollouts` (in `reading.py`)
 decides which. Messages are OpenAI chat messages, so that every exporter and trainer reads one shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 Message = Mapping[str, Any]
 """`role`, `content` (str, list of parts or None), and where present `tool_calls` (each `id`, `type`,
-`function{name, arguments}` with `arguments` the exact string), `tool_call_id`, `name`, `reasoning_content`, `refusal`."""
+`function{name, arguments}` with `arguments` the exact string), `tool_call_id`, `name`, `reasoning_content`,
+`refusal`."""
 
 
 class DropReason(StrEnum):
     """Why an LLM span gave no turn."""
 
     DOUBLED = "doubled"
-    """Another span records the same call (same response id); the innermost is the turn."""
+    """Another span records the same call (same response id). The turn stands in the outermost's place (ids, parent,
+    agent, session) and says what the innermost says."""
     UNREADABLE = "unreadable"
     """Its content cannot be parsed; the detail says which attribute."""
     UNKNOWN_DIALECT = "unknown_dialect"
@@ -29,7 +31,10 @@ class DropReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, None where the capture does not say. `output` includes `reasoning`, `input` includes `cached`."""
+    """Tokens of one call, None where the capture does not say.
+
+    `output` includes `reasoning`, `input` includes `cached`.
+    """
 
     input: int | None = None
     output: int | None = None
@@ -52,11 +57,25 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True)
+class PostedReward(Reward):
+    """A reward given from outside. It belongs to the turn whose response or span it names, else to the rollout.
+
+    rollout_id: the rollout, or ""
+    trace_id:   a trace of it, or ""; with `span_id`, says which span is meant
+    """
+
+    rollout_id: str = ""
+    trace_id: str = ""
+    source: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """What a dialect reads from one LLM span: the conversation, apart from where in the tree it stands.
 
     choices: further choices when n > 1 (the first is `response`), as messages with `finish_reason`
     params:  request parameters under OpenAI's names (temperature, top_p, max_tokens, seed, stop, n, …)
+    tool_ids: call ids this capture wrote for calls → the ids their results name, where it wrote two for one call
     notes:   what this capture cannot say, in words, e.g. "stream abandoned"
     """
 
@@ -78,6 +97,7 @@ class Call:
     response_token_ids: Sequence[int] | None = None
     response_logprobs: Sequence[float] | None = None
     notes: Sequence[str] = ()
+    tool_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +107,7 @@ class Turn:
     rollout_id:  the rollout's id, or the trace's where no rollout is named
     turn_index:  position among the rollout's turns by start time, from 0
     tools:       OpenAI tool definitions, `{"type": "function", "function": {name, description, parameters}}`
-    status:      ok, error or unset
+    status:      ok when a reply is recorded, error when the call failed or its stream was abandoned, else unset
     rewards:     name → value, of this turn alone; a rollout's rewards stand on the rollout
     """
 
@@ -155,6 +175,14 @@ class Rollout:
     turns: tuple[Turn, ...]
     dropped: tuple[Dropped, ...]
     rewards: tuple[Reward, ...]
+
+    def only(self, spans: Set[tuple[str, str]]) -> Rollout:
+        """The rollout with just those of its turns and drops whose (trace id, span id) is among `spans`."""
+        return replace(
+            self,
+            turns=tuple(turn for turn in self.turns if (turn.trace_id, turn.span_id) in spans),
+            dropped=tuple(drop for drop in self.dropped if (drop.trace_id, drop.span_id) in spans),
+        )
 
     @property
     def llm_spans(self) -> int:

@@ -1,0 +1,104 @@
+"""The columns the store extracts from a span: which attribute names feed each, span before resource.
+
+The ClickHouse views extract the same in SQL; this is the one place that says it in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from leyden_store.spans import Attributes, AttributeValue, Span
+
+SOURCES: dict[str, tuple[str, ...]] = {
+    "project": ("leyden.project",),
+    "rollout_id": ("leyden.rollout.id", "agentlightning.rollout_id"),
+    "group_id": ("leyden.group.id",),
+    "attempt": ("leyden.attempt", "agentlightning.attempt_id"),
+    "session_id": (
+        "gen_ai.conversation.id",
+        "session.id",
+        "langfuse.session.id",
+        "traceloop.association.properties.session_id",
+        "traceloop.association.properties.thread_id",
+        "mlflow.trace.session",
+        "ai.telemetry.metadata.sessionId",
+    ),
+    "policy_version": ("leyden.policy.version",),
+}
+"""Column → attribute names, the first one present wins, on the span before on the resource."""
+
+TOKEN_ARRAYS = ("prompt_token_ids", "response_token_ids", "response_logprobs")
+"""Columns whose attribute (`leyden.` before the name) leaves `Span.attributes`: they are heavy and kept once."""
+
+
+def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:
+    """Every extracted column of a span, ready to pass to `Span(**columns)`."""
+    attempt = _first(attributes, resource, SOURCES["attempt"])
+    version = _first(attributes, resource, SOURCES["policy_version"])
+    return {
+        "project": _text(_first(attributes, resource, SOURCES["project"])) or "default",
+        "rollout_id": _text(_first(attributes, resource, SOURCES["rollout_id"])),
+        "group_id": _text(_first(attributes, resource, SOURCES["group_id"])),
+        "attempt": _integer(attempt),
+        "session_id": _text(_first(attributes, resource, SOURCES["session_id"])),
+        "policy_version": _text(version) or None,
+        "prompt_token_ids": _integers(attributes.get("leyden.prompt_token_ids")),
+        "response_token_ids": _integers(attributes.get("leyden.response_token_ids")),
+        "response_logprobs": _floats(attributes.get("leyden.response_logprobs")),
+    }
+
+
+def columns_to_attributes(span: Span) -> dict[str, AttributeValue]:
+    """The attributes that must be written beside `span.attributes` for its columns to be read back."""
+    implied = columns_of(span.attributes, span.resource)
+    missing: dict[str, AttributeValue] = {}
+    for column, names in SOURCES.items():
+        value = getattr(span, column)
+        if value != implied[column] and value not in (None, ""):
+            missing[names[0]] = value
+    for column in TOKEN_ARRAYS:
+        array = getattr(span, column)
+        if array is not None:
+            missing[f"leyden.{column}"] = list(array)
+    return missing
+
+
+def _first(attributes: Attributes, resource: Attributes, names: Sequence[str]) -> AttributeValue:
+    for name in names:
+        for source in (attributes, resource):
+            value = source.get(name)
+            if value is not None and value != "":
+                return value
+    return None
+
+
+def _text(value: AttributeValue) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _integer(value: AttributeValue) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            return None
+    return None
+
+
+def _integers(value: AttributeValue) -> list[int] | None:
+    if not value or not isinstance(value, list | tuple) or not all(type(item) is int for item in value):
+        return None
+    return list(value)
+
+
+def _floats(value: AttributeValue) -> list[float] | None:
+    if not value or not isinstance(value, list | tuple) or not all(type(item) in (int, float) for item in value):
+        return None
+    return [float(item) for item in value]

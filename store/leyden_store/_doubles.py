@@ -1,0 +1,86 @@
+"""Doubled LLM spans: one call recorded by two instrumentations, a framework's and the client's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leyden_store.spans import Span
+from leyden_store.tree import Key, SpanTree
+from leyden_store.turns import Call
+
+_SLACK_NS = 1_000_000
+"""Frameworks round their clocks to a millisecond or less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An LLM span and what its dialect read from it."""
+
+    span: Span
+    call: Call
+    rollout: str
+
+
+def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
+    """Group the reads that record one call, each group outermost first.
+
+    Two spans record one call when they name the same response and one is above the other, or, in different
+    instrumentations (then also across traces), encloses it in time. The same response id alone does not do: a
+    replaying server gives one id to many calls. Where an id is missing, a span above with the same messages does.
+    """
+    groups: list[list[Read]] = []
+    group_of: dict[Key, list[Read]] = {}
+    by_key = {_key(read): read for read in reads}
+    above = {_key(read): _llm_above(read, tree, by_key) for read in reads}
+    open_by_id: dict[str, list[Read]] = {}
+    for read in sorted(reads, key=lambda r: (r.span.start_ns, -r.span.end_ns, r.span.trace_id, r.span.span_id)):
+        outer = _by_ancestry(read, above) or _by_time(read, open_by_id)
+        group = group_of.get(_key(outer)) if outer else None
+        if group is None:
+            group = []
+            groups.append(group)
+        group.append(read)
+        group_of[_key(read)] = group
+    return groups
+
+
+def _key(read: Read) -> Key:
+    return read.span.trace_id, read.span.span_id
+
+
+def _llm_above(read: Read, tree: SpanTree, by_key: dict[Key, Read]) -> Read | None:
+    for span in tree.ancestors(read.span):
+        found = by_key.get((span.trace_id, span.span_id))
+        if found is not None:
+            return found
+    return None
+
+
+def _by_ancestry(read: Read, above: dict[Key, Read | None]) -> Read | None:
+    outer = above[_key(read)]
+    while outer is not None:
+        ids = {outer.call.response_id, read.call.response_id}
+        if None not in ids and len(ids) == 1:
+            return outer
+        if None in ids and read.call.messages and outer.call.messages == read.call.messages:
+            return outer
+        outer = above[_key(outer)]
+    return None
+
+
+def _by_time(read: Read, open_by_id: dict[str, list[Read]]) -> Read | None:
+    response_id = read.call.response_id
+    if response_id is None:
+        return None
+    span = read.span
+    still_open = [other for other in open_by_id.get(response_id, ()) if other.span.end_ns >= span.start_ns]
+    open_by_id[response_id] = [*still_open, read]
+    for other in still_open:
+        if (
+            other.span.scope_name != span.scope_name
+            and other.span.end_ns + _SLACK_NS >= span.end_ns
+            and (other.rollout == read.rollout or not other.rollout or not read.rollout)
+        ):
+            return other
+    return None

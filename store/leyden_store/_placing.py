@@ -1,0 +1,65 @@
+"""Where a span stands: the rollout, group, session, agent and policy it inherits from the spans above it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leyden_store.spans import Span
+from leyden_store.tree import Key, SpanTree
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What holds for a span because of where it stands. `rollout` is "" where nothing above the span names one."""
+
+    rollout: str
+    group: str
+    attempt: int | None
+    session: str
+    agent: str | None
+    policy_version: str | None
+
+
+_NOWHERE = Place("", "", None, "", None, None)
+
+
+def places(tree: SpanTree) -> dict[Key, Place]:
+    """The place of every span: its own words first, then its parent's place.
+
+    Where nothing above a span names a rollout but all who do in its trace agree, theirs holds; else `rollout` is "".
+    """
+    found: dict[Key, Place] = {}
+    named: dict[str, set[str]] = {}
+    for _, span in tree.walk():
+        parent = tree.parent(span)
+        above = _NOWHERE if parent is None else found[parent.trace_id, parent.span_id]
+        place = found[span.trace_id, span.span_id] = Place(
+            rollout=span.rollout_id or above.rollout,
+            group=span.group_id or above.group,
+            attempt=above.attempt if span.attempt is None else span.attempt,
+            session=span.session_id or above.session,
+            agent=agent_of(span) or above.agent,
+            policy_version=above.policy_version if span.policy_version is None else span.policy_version,
+        )
+        if place.rollout:
+            named.setdefault(span.trace_id, set()).add(place.rollout)
+    return {key: place if place.rollout else _agreed(key, place, named) for key, place in found.items()}
+
+
+def _agreed(key: Key, place: Place, named: dict[str, set[str]]) -> Place:
+    rollouts = named.get(key[0])
+    if rollouts is None or len(rollouts) > 1:
+        return place
+    return Place(next(iter(rollouts)), place.group, place.attempt, place.session, place.agent, place.policy_version)
+
+
+def agent_of(span: Span) -> str | None:
+    """The agent a span names: itself one, or working for one."""
+    attributes = span.attributes
+    name = attributes.get("gen_ai.agent.name") or attributes.get("agent.name")
+    if not name:
+        if attributes.get("openinference.span.kind") == "AGENT":
+            name = attributes.get("graph.node.id") or span.name
+        elif attributes.get("traceloop.span.kind") == "agent":
+            name = attributes.get("traceloop.entity.name") or span.name
+    return name if isinstance(name, str) and name else None

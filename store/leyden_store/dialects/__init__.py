@@ -1,0 +1,65 @@
+"""Dialects: one module per convention, each a pure function from a span to a `Call`.
+
+`recognise` chooses one by the scope's name first, then by the attributes. To add a dialect, write a module with
+`NAME`, `matches(span)` and `read(span)`, list it in `_BY_ATTRIBUTES`, and add a folder of golden cases.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from leyden_store.dialects import genai, openinference, traceloop, traceloop_indexed
+from leyden_store.dialects._values import Unreadable
+from leyden_store.spans import Span
+from leyden_store.turns import Call
+
+__all__ = ["Dialect", "Unreadable", "looks_like_llm", "recognise"]
+
+
+class Dialect(Protocol):
+    """What a dialect module offers.
+
+    NAME:    as turns carry it
+    matches: whether the span is an LLM call of this dialect (embeddings, tools and agents are not)
+    read:    the call; raises Unreadable where its content is broken
+    """
+
+    NAME: str
+
+    def matches(self, span: Span, /) -> bool: ...
+    def read(self, span: Span, /) -> Call: ...
+
+
+_BY_SCOPE: tuple[tuple[str, tuple[Dialect, ...]], ...] = (
+    ("openinference.", (openinference,)),
+    ("opentelemetry.instrumentation.genai.", (genai,)),
+    ("opentelemetry.instrumentation.openai.v", (traceloop, traceloop_indexed)),
+)
+"""Scope prefix → the dialects its spans speak."""
+
+_BY_ATTRIBUTES: tuple[Dialect, ...] = (openinference, traceloop, traceloop_indexed, genai)
+"""Every dialect, the one with the most telling marks first."""
+
+
+def recognise(span: Span) -> Dialect | None:
+    """The dialect that knows this span as an LLM call, or None: it is none, or `looks_like_llm` says it seems one."""
+    for prefix, dialects in _BY_SCOPE:
+        if span.scope_name.startswith(prefix):
+            for dialect in dialects:
+                if dialect.matches(span):
+                    return dialect
+            break
+    for dialect in _BY_ATTRIBUTES:
+        if dialect.matches(span):
+            return dialect
+    return None
+
+
+def looks_like_llm(span: Span) -> bool:
+    """Whether a span no dialect knows still seems an LLM call, so that it is counted and not lost from sight."""
+    attributes = span.attributes
+    if not attributes or "gen_ai.operation.name" in attributes or "openinference.span.kind" in attributes:
+        return False
+    if attributes.get("traceloop.span.kind") is not None or attributes.get("llm.request.type") is not None:
+        return False
+    return any(key in attributes for key in ("gen_ai.request.model", "llm.model_name", "llm.request.model"))

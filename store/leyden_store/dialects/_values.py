@@ -1,0 +1,126 @@
+"""Attribute values as dialects need them: JSON or structure alike, numbers that are numbers, nested keys rebuilt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from leyden_store.spans import Attributes
+
+
+class Unreadable(Exception):  # noqa: N818 - named for what is wrong, like every error here
+    """An LLM span's content is broken. `attribute` says where, `why` what is wrong with it."""
+
+    def __init__(self, attribute: str, why: str) -> None:
+        super().__init__(f"{attribute}: {why}")
+        self.attribute = attribute
+        self.why = why
+
+
+def parsed(attributes: Attributes, key: str) -> Any:
+    """The attribute's value, JSON text parsed; None where it is absent or empty.
+
+    A span may hold JSON text where an event holds structure: both give the same. Raises Unreadable on broken JSON.
+    """
+    value = attributes.get(key)
+    if isinstance(value, str):
+        if not value:
+            return None
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise Unreadable(key, f"no JSON ({error})") from None
+    return value
+
+
+def parsed_or_text(attributes: Attributes, key: str) -> Any:
+    """As `parsed`, but text that is no JSON is itself."""
+    try:
+        return parsed(attributes, key)
+    except Unreadable:
+        return attributes[key]
+
+
+def parsed_or_none(attributes: Attributes, key: str) -> Any:
+    """As `parsed`, but broken JSON is None: for content that stands elsewhere on the span too."""
+    try:
+        return parsed(attributes, key)
+    except Unreadable:
+        return None
+
+
+def text(value: Any) -> str | None:
+    """A non-empty string, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def integer(value: Any) -> int | None:
+    """A whole number, also where it was sent as a float or as digits; else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return None
+
+
+def first(attributes: Attributes, *keys: str) -> Any:
+    """The first of the keys that has a value."""
+    for key in keys:
+        value = attributes.get(key)
+        if value is not None and value != "":
+            return value
+    return None
+
+
+def integers(value: Any) -> list[int] | None:
+    """Token ids, or None when it is no list of integers."""
+    if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
+        return list(value)
+    return None
+
+
+def unflatten(attributes: Attributes, prefix: str) -> list[Any]:
+    """Rebuild the list that was flattened into `prefix.{i}.a.b` keys, gaps closed, in order of index.
+
+    Every step that is digits is a list index, every other a key. Where a key has both a value and children
+    (`x` and `x.y`), the children stand under the value's key and the value under "".
+    """
+    tree: dict[str, Any] = {}
+    start = len(prefix) + 1
+    dotted = prefix + "."
+    for key, value in attributes.items():
+        if not key.startswith(dotted):
+            continue
+        node = tree
+        *steps, last = key[start:].split(".")
+        for step in steps:
+            child = node.get(step)
+            if not isinstance(child, dict):
+                child = {} if child is None else {"": child}
+                node[step] = child
+            node = child
+        existing = node.get(last)
+        if isinstance(existing, dict):
+            existing[""] = value
+        else:
+            node[last] = value
+    folded = _fold_lists(tree)
+    return folded if isinstance(folded, list) else []
+
+
+def _fold_lists(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if node and all(key.isdecimal() for key in node):
+        return [_fold_lists(node[key]) for key in sorted(node, key=int)]
+    return {key: _fold_lists(value) for key, value in node.items()}
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}

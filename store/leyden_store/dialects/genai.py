@@ -1,0 +1,155 @@
+"""OpenTelemetry's GenAI attributes (`gen_ai.input.messages` and its kin), as the current convention has them.
+
+https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Deprecated names that are still sent are read too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from leyden_store.dialects._messages import finish_reason, from_parts, join_assistant, message
+from leyden_store.dialects._tools import params, tools
+from leyden_store.dialects._values import Unreadable, first, integer, integers, parsed, parsed_or_text, text
+from leyden_store.spans import Attributes, Span
+from leyden_store.turns import Call, Usage
+
+NAME = "genai"
+
+LLM_OPERATIONS = frozenset({"chat", "text_completion", "generate_content"})
+"""`gen_ai.operation.name` of one call to a model; every other operation is no turn."""
+
+_PARAM_PREFIX = "gen_ai.request."
+_PARAM_NAMES = {"choice.count": "n", "stop_sequences": "stop"}
+_PARAM_SKIP = frozenset({"model", "encoding_formats", "stream"})
+
+
+def matches(span: Span) -> bool:
+    """An LLM span of this convention: by its operation, unless an agent framework sums up under a `chat` of its own."""
+    return span.attributes.get("gen_ai.operation.name") in LLM_OPERATIONS
+
+
+def read(span: Span) -> Call:
+    """Read the span. Raises Unreadable where content is broken."""
+    attributes = span.attributes
+    messages = input_messages(attributes)
+    outputs = output_messages(attributes)
+    reasons = attributes.get("gen_ai.response.finish_reasons")
+    reasons = [reasons] if isinstance(reasons, str) else list(reasons) if isinstance(reasons, Sequence) else []
+    if is_responses_api(span):
+        messages = join_assistant(messages)
+        outputs = join_outputs(outputs)
+    finished = [
+        finish_reason(reasons[i] if i < len(reasons) else None) or finish_reason(reason)
+        for i, (_, reason) in enumerate(outputs)
+    ]
+    choices = [{**spoken, "finish_reason": finished[i]} for i, (spoken, _) in enumerate(outputs)][1:]
+    return Call(
+        dialect=NAME,
+        messages=messages,
+        response=outputs[0][0] if outputs else None,
+        choices=choices,
+        tools=tools(parsed(attributes, "gen_ai.tool.definitions"), "gen_ai.tool.definitions"),
+        finish_reason=finished[0] if finished else finish_reason(reasons[0]) if reasons else None,
+        usage=usage(attributes),
+        params=request_params(attributes),
+        provider=text(first(attributes, "gen_ai.provider.name", "gen_ai.system")),
+        model=text(first(attributes, "gen_ai.response.model", "gen_ai.request.model")),
+        request_model=text(attributes.get("gen_ai.request.model")),
+        response_id=text(attributes.get("gen_ai.response.id")),
+        session_id=text(attributes.get("gen_ai.conversation.id")),
+        agent=text(attributes.get("gen_ai.agent.name")),
+        prompt_token_ids=integers(attributes.get("prompt_token_ids")),
+        response_token_ids=integers(attributes.get("response_token_ids")),
+        notes=() if "gen_ai.input.messages" in attributes else ("no content captured",),
+    )
+
+
+def is_responses_api(span: Span) -> bool:
+    """Whether the call went to OpenAI's Responses API, whose one reply is a list of items."""
+    attributes = span.attributes
+    return (
+        attributes.get("openai.api.type") == "responses"
+        or span.name == "openai.response"
+        or str(attributes.get("gen_ai.response.id") or "").startswith("resp_")
+    )
+
+
+def input_messages(attributes: Attributes, key: str = "gen_ai.input.messages") -> list[dict[str, Any]]:
+    """The conversation sent, system instructions in place as the first message."""
+    raw = parsed(attributes, key)
+    messages = [] if raw is None else [m for item in _listed(raw, key) for m in from_parts(item, key)]
+    instructions = parsed_or_text(attributes, "gen_ai.system_instructions")
+    if not instructions:
+        return messages
+    parts = [instructions] if isinstance(instructions, str) else instructions
+    system = from_parts({"role": "system", "parts": parts}, "gen_ai.system_instructions")
+    return messages if messages[:1] == system else [*system, *messages]
+
+
+def output_messages(
+    attributes: Attributes, key: str = "gen_ai.output.messages"
+) -> list[tuple[dict[str, Any], str | None]]:
+    """What came back: each choice's message with its finish reason as sent."""
+    raw = parsed(attributes, key)
+    if raw is None:
+        return []
+    outputs: list[tuple[dict[str, Any], str | None]] = []
+    for item in _listed(raw, key):
+        reason = item.get("finish_reason") if isinstance(item, dict) else None
+        outputs.extend((spoken, reason) for spoken in from_parts(item, key))
+    return outputs
+
+
+def join_outputs(outputs: list[tuple[dict[str, Any], str | None]]) -> list[tuple[dict[str, Any], str | None]]:
+    """Items of one reply as one message; calls that were made decide how it finished."""
+    if len(outputs) < 2:
+        return outputs
+    joined = join_assistant([{**spoken, "role": "assistant"} for spoken, _ in outputs])
+    called = bool(joined[0].get("tool_calls"))
+    reasons = [reason for _, reason in outputs if reason]
+    return [(joined[0], "tool_calls" if called else reasons[-1] if reasons else None)]
+
+
+def usage(attributes: Attributes) -> Usage:
+    """Token counts under the current names, else the deprecated ones."""
+    return Usage(
+        input=integer(first(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
+        output=integer(first(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
+        reasoning=integer(
+            first(
+                attributes,
+                "gen_ai.usage.reasoning.output_tokens",
+                "gen_ai.usage.reasoning_tokens",
+                "gen_ai.usage.details.reasoning_tokens",
+            )
+        ),
+        cached=integer(
+            first(attributes, "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens")
+        ),
+    )
+
+
+def request_params(attributes: Attributes) -> dict[str, Any]:
+    """`gen_ai.request.*` under OpenAI's names."""
+    raw: dict[str, Any] = {}
+    for key, value in attributes.items():
+        if not key.startswith("gen_ai."):
+            continue
+        if key.startswith(_PARAM_PREFIX):
+            name = key[len(_PARAM_PREFIX) :]
+            if name not in _PARAM_SKIP and value != []:
+                raw[_PARAM_NAMES.get(name, name)] = value
+        elif key == "gen_ai.openai.request.seed":
+            raw["seed"] = value
+    return params(raw)
+
+
+def _listed(raw: Any, key: str) -> list[Any]:
+    if isinstance(raw, str):
+        return [{"role": "user", "parts": [message("user", raw)["content"]]}]
+    if isinstance(raw, dict):
+        return [raw]
+    if not isinstance(raw, list):
+        raise Unreadable(key, f"messages are a {type(raw).__name__}, not a list")
+    return raw

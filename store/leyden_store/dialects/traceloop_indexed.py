@@ -1,0 +1,87 @@
+"""OpenLLMetry (Traceloop) up to 0.47: messages flattened into `gen_ai.prompt.{i}.*` and `gen_ai.completion.{i}.*`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from leyden_store.dialects import genai, traceloop
+from leyden_store.dialects._messages import finish_reason, from_openai, join_assistant, join_tool_ids, tool_call
+from leyden_store.dialects._tools import tools
+from leyden_store.dialects._values import first, mapping, text, unflatten
+from leyden_store.spans import Attributes, Span
+from leyden_store.turns import Call
+
+NAME = "traceloop-indexed"
+
+_REQUEST_TYPES = frozenset({"chat", "completion"})
+
+
+def matches(span: Span) -> bool:
+    """An LLM span by its request type, or by its first indexed message."""
+    attributes = span.attributes
+    if attributes.get("gen_ai.operation.name") is not None:
+        return False
+    kind = attributes.get("llm.request.type")
+    if kind is not None:
+        return kind in _REQUEST_TYPES
+    return "gen_ai.prompt.0.role" in attributes or "gen_ai.completion.0.content" in attributes
+
+
+def read(span: Span) -> Call:
+    """Read the span. Raises Unreadable where content is broken."""
+    attributes = span.attributes
+    messages = [_message(raw, "gen_ai.prompt") for raw in unflatten(attributes, "gen_ai.prompt")]
+    raw_outputs = [mapping(raw) for raw in unflatten(attributes, "gen_ai.completion")]
+    outputs = [
+        (_message({"role": "assistant", **raw}, "gen_ai.completion"), text(raw.get("finish_reason")))
+        for raw in raw_outputs
+    ]
+    if genai.is_responses_api(span):
+        messages, outputs = join_assistant(messages), genai.join_outputs(outputs)
+    messages, tool_ids = join_tool_ids(messages)
+    return Call(
+        dialect=NAME,
+        messages=messages,
+        tool_ids=tool_ids,
+        response=outputs[0][0] if outputs else None,
+        choices=[{**spoken, "finish_reason": finish_reason(reason)} for spoken, reason in outputs[1:]],
+        tools=tools(_functions(attributes), "llm.request.functions"),
+        finish_reason=finish_reason(outputs[0][1]) if outputs else None,
+        usage=genai.usage(attributes),
+        params=genai.request_params(attributes),
+        provider=text(attributes.get("gen_ai.system", "")) and str(attributes["gen_ai.system"]).lower(),
+        model=text(first(attributes, "gen_ai.response.model", "gen_ai.request.model")),
+        request_model=text(attributes.get("gen_ai.request.model")),
+        response_id=text(attributes.get("gen_ai.response.id")),
+        session_id=traceloop.session(span),
+        notes=() if messages else ("no content captured",),
+    )
+
+
+def _message(raw: Any, attribute: str) -> dict[str, Any]:
+    raw = dict(mapping(raw))
+    calls = raw.pop("tool_calls", None) or ()
+    raw["content"] = _content(raw.get("content"))
+    spoken = from_openai(raw, attribute)
+    if calls:
+        spoken["tool_calls"] = [
+            tool_call(call.get("id"), call.get("name"), call.get("arguments")) for call in map(mapping, calls)
+        ]
+        spoken["content"] = spoken["content"] or None
+    return spoken
+
+
+def _content(content: Any) -> Any:
+    """Content that was a list of parts was written as JSON text."""
+    if not isinstance(content, str) or not content.startswith('[{"'):
+        return content
+    try:
+        parts = json.loads(content)
+    except ValueError:
+        return content
+    return parts if all(isinstance(part, dict) and "type" in part for part in parts) else content
+
+
+def _functions(attributes: Attributes) -> list[Any]:
+    return [mapping(raw) for raw in unflatten(attributes, "llm.request.functions")]

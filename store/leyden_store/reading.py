@@ -1,0 +1,227 @@
+"""Reading: spans of any instrumentation become rollouts of turns, every LLM span accounted for.
+
+Pure: spans and rewards in, rollouts out. The dialects say what a span means; here is decided where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from leyden_store._doubles import Read, fold
+from leyden_store._placing import Place, places
+from leyden_store._rewards import rewards_of
+from leyden_store._turn import make_turn
+from leyden_store.dialects import Unreadable, looks_like_llm, recognise
+from leyden_store.spans import Span
+from leyden_store.tree import Key, SpanTree, build
+from leyden_store.turns import Dropped, DropReason, PostedReward, Reward, Rollout, Turn
+
+__all__ = ["PostedReward", "read_rollouts"]
+
+
+def read_rollouts(spans: Iterable[Span], rewards: Iterable[PostedReward] = ()) -> list[Rollout]:
+    """Read every rollout among the spans, by start time.
+
+    A span's rollout is the one it or a span above it names, else its trace. Every LLM span is a turn or is dropped
+    with a reason. `rewards` are those posted from outside; one that names nothing here is left out.
+    """
+    tree = build(spans)
+    placed = places(tree)
+    reads, lost = _read_calls(tree, placed)
+    groups = fold(reads, tree)
+    rollout_of = _Rollouts(placed, groups)
+    tool_ids = _tool_ids(groups, rollout_of)
+    gathered: dict[str, _Gathered] = {}
+    for span in tree.spans:
+        gathered.setdefault(rollout_of.span(span), _Gathered()).add(span, placed[span.trace_id, span.span_id])
+    turn_of: dict[Key, tuple[str, Key]] = {}
+    for group in groups:
+        outer = group[0].span
+        key = rollout_of.span(outer)
+        gathered[key].calls.append(group)
+        for read in group:
+            turn_of[read.span.trace_id, read.span.span_id] = (key, (outer.trace_id, outer.span_id))
+    for span, dropped in lost:
+        key = rollout_of.span(span)
+        gathered[key].dropped.append(replace(dropped, rollout_id=key))
+    _place_rewards(tree, rewards, gathered, rollout_of, turn_of)
+    return [
+        _rollout(key, found, placed, tool_ids.get(key, {})) for key, found in gathered.items() if found.says_something
+    ]
+
+
+class _Gathered:
+    """What belongs to one rollout, while it is being gathered."""
+
+    def __init__(self) -> None:
+        self.trace_ids: dict[str, None] = {}
+        self.calls: list[list[Read]] = []
+        self.dropped: list[Dropped] = []
+        self.rewards: list[Reward] = []
+        self.turn_rewards: dict[Key, list[Reward]] = {}
+        self.group_id = ""
+        self.attempt: int | None = None
+        self.named = False
+
+    def add(self, span: Span, place: Place) -> None:
+        self.trace_ids[span.trace_id] = None
+        self.named = self.named or bool(place.rollout)
+        self.group_id = self.group_id or place.group
+        self.attempt = place.attempt if self.attempt is None else self.attempt
+
+    @property
+    def says_something(self) -> bool:
+        return bool(self.named or self.calls or self.dropped or self.rewards)
+
+
+class _Rollouts:
+    """Which rollout a span belongs to. A trace that holds only the inner half of doubled calls joins the outer's."""
+
+    def __init__(self, placed: dict[Key, Place], groups: list[list[Read]]) -> None:
+        self._placed = placed
+        self._joined: dict[str, str] = {}
+        for group in groups:
+            outer = self._own(group[0].span)
+            for read in group[1:]:
+                if not read.rollout and self._find(read.span.trace_id) != self._find(outer):
+                    self._joined[self._find(read.span.trace_id)] = self._find(outer)
+
+    def span(self, span: Span) -> str:
+        return self._find(self._own(span))
+
+    def named(self, rollout_id: str) -> str:
+        return self._find(rollout_id)
+
+    def _own(self, span: Span) -> str:
+        return self._placed[span.trace_id, span.span_id].rollout or span.trace_id
+
+    def _find(self, key: str) -> str:
+        while key in self._joined:
+            key = self._joined[key]
+        return key
+
+
+def _read_calls(tree: SpanTree, placed: dict[Key, Place]) -> tuple[list[Read], list[tuple[Span, Dropped]]]:
+    reads: list[Read] = []
+    lost: list[tuple[Span, Dropped]] = []
+    for span in tree.spans:
+        dialect = recognise(span)
+        if dialect is None:
+            if looks_like_llm(span):
+                detail = f"scope {span.scope_name or '(none)'}, span {span.name}"
+                lost.append((span, Dropped(span.trace_id, span.span_id, "", DropReason.UNKNOWN_DIALECT, detail)))
+            continue
+        try:
+            reads.append(Read(span, dialect.read(span), placed[span.trace_id, span.span_id].rollout))
+        except Unreadable as error:
+            lost.append((span, Dropped(span.trace_id, span.span_id, "", DropReason.UNREADABLE, str(error))))
+        except Exception as error:  # What others sent must never stop the reading of the rest.
+            detail = f"{dialect.NAME}: {type(error).__name__}: {error}"
+            lost.append((span, Dropped(span.trace_id, span.span_id, "", DropReason.UNREADABLE, detail)))
+    return reads, lost
+
+
+def _tool_ids(groups: list[list[Read]], rollout_of: _Rollouts) -> dict[str, dict[str, str]]:
+    """Rollout → ids its calls were captured with → ids their results name, as later calls of the history told.
+
+    What another rollout told holds too where all agree: a loop without a root is a rollout per call.
+    """
+    told: dict[str, dict[str, str]] = {}
+    by_all: dict[str, set[str]] = {}
+    for group in groups:
+        for read in group:
+            if read.call.tool_ids:
+                told.setdefault(rollout_of.span(read.span), {}).update(read.call.tool_ids)
+                for captured, joined in read.call.tool_ids.items():
+                    by_all.setdefault(captured, set()).add(joined)
+    if not by_all:
+        return {}
+    agreed = {captured: next(iter(joined)) for captured, joined in by_all.items() if len(joined) == 1}
+    keys = {rollout_of.span(group[0].span) for group in groups}
+    return {key: {**agreed, **told.get(key, {})} for key in keys}
+
+
+def _place_rewards(
+    tree: SpanTree,
+    posted: Iterable[PostedReward],
+    gathered: dict[str, _Gathered],
+    rollout_of: _Rollouts,
+    turn_of: dict[Key, tuple[str, Key]],
+) -> None:
+    responses: dict[str, list[tuple[str, Key]]] = {}
+    spans = {(span.trace_id, span.span_id): span for span in tree.spans}
+    found: list[tuple[Reward, Span | None, str]] = [(r, span, "") for span in tree.spans for r in rewards_of(span)]
+    found += [(r, _span_of(r, spans), r.rollout_id or r.trace_id) for r in posted]
+    if any(reward.response_id for reward, _, _ in found):
+        for found_rollout in gathered.values():
+            for group in found_rollout.calls:
+                for response_id in {read.call.response_id for read in group} - {None}:
+                    target = turn_of[group[0].span.trace_id, group[0].span.span_id]
+                    responses.setdefault(str(response_id), []).append(target)
+    for reward, span, named in found:
+        home = rollout_of.span(span) if span else rollout_of.named(named)
+        turn = _turn_named(reward, home, responses) or (_turn_at(span, tree, turn_of) if span else None)
+        if turn is not None:
+            gathered[turn[0]].turn_rewards.setdefault(turn[1], []).append(reward)
+        elif home in gathered:
+            gathered[home].rewards.append(replace(reward, span_id=""))
+
+
+def _span_of(reward: PostedReward, spans: dict[Key, Span]) -> Span | None:
+    if not reward.span_id:
+        return None
+    if reward.trace_id:
+        return spans.get((reward.trace_id, reward.span_id))
+    return next((span for key, span in spans.items() if key[1] == reward.span_id), None)
+
+
+def _turn_named(reward: Reward, home: str, responses: dict[str, list[tuple[str, Key]]]) -> tuple[str, Key] | None:
+    """The turn of the response a reward names: in its own rollout first, elsewhere only if there is just one."""
+    targets = responses.get(reward.response_id, []) if reward.response_id else []
+    here = [target for target in targets if target[0] == home]
+    if here:
+        return here[-1]
+    return targets[0] if len(targets) == 1 else None
+
+
+def _turn_at(span: Span, tree: SpanTree, turn_of: dict[Key, tuple[str, Key]]) -> tuple[str, Key] | None:
+    """The turn a rewarded span is, or hangs directly under."""
+    own = turn_of.get((span.trace_id, span.span_id))
+    if own is not None:
+        return own
+    parent = tree.parent(span)
+    return turn_of.get((parent.trace_id, parent.span_id)) if parent is not None else None
+
+
+def _rollout(key: str, found: _Gathered, placed: dict[Key, Place], tool_ids: dict[str, str]) -> Rollout:
+    turns: list[Turn] = []
+    dropped = list(found.dropped)
+    calls = sorted(found.calls, key=lambda g: (g[0].span.start_ns, g[0].span.trace_id, g[0].span.span_id))
+    shared: dict[str, Any] = {
+        "tool_ids": tool_ids,
+        "rollout_id": key,
+        "group_id": found.group_id,
+        "attempt": found.attempt,
+    }
+    for index, group in enumerate(calls):
+        outer = group[0].span
+        at = (outer.trace_id, outer.span_id)
+        rewards = sorted(found.turn_rewards.get(at, ()), key=lambda reward: reward.time_ns)
+        turns.append(
+            make_turn(group, placed[at], index, rewards={r.name: r.value for r in rewards}, **shared),
+        )
+        for read in group[1:]:
+            detail = f"records the call of span {outer.span_id} too (response {read.call.response_id})"
+            inner = read.span
+            dropped.append(Dropped(inner.trace_id, inner.span_id, key, DropReason.DOUBLED, detail))
+    return Rollout(
+        rollout_id=key,
+        group_id=found.group_id,
+        attempt=found.attempt,
+        trace_ids=tuple(found.trace_ids),
+        turns=tuple(turns),
+        dropped=tuple(dropped),
+        rewards=tuple(sorted(found.rewards, key=lambda reward: reward.time_ns)),
+    )
