@@ -31,13 +31,13 @@ PLAIN: dict[str, Any] = {
 def turn(
     number: int,
     prompt: Sequence[int] | None = None,
-    response: Sequence[int] | None = None,
+    sampled: Sequence[int] | None = None,
     logprobs: Sequence[float] | str | None = "made up",
     **more: Any,
 ) -> Turn:
     """Turn `number` of its rollout: span `s<number>`, started at `number` nanoseconds unless said otherwise."""
     if isinstance(logprobs, str):
-        logprobs = None if response is None else [-0.5 * (place + 1) for place in range(len(response))]
+        logprobs = None if sampled is None else [-0.5 * (place + 1) for place in range(len(sampled))]
     fields = {
         "trace_id": "t",
         "span_id": f"s{number}",
@@ -47,7 +47,7 @@ def turn(
         "start_ns": number,
         "end_ns": number + 1,
         "prompt_token_ids": prompt,
-        "response_token_ids": response,
+        "response_token_ids": sampled,
         "response_logprobs": logprobs,
     }
     return Turn(**{**PLAIN, **fields, **more})

@@ -37,15 +37,13 @@ def test_case(path: Path, order: str) -> None:
 
 def _turn(number: int, spec: dict[str, Any]) -> Turn:
     spec = dict(spec)
-    prompt, response = spec.pop("prompt"), spec.pop("response")
+    prompt, sampled = spec.pop("prompt"), spec.pop("response")
     if "logprobs" in spec and spec["logprobs"] is not None:
         spec["logprobs"] = [float(value) for value in spec["logprobs"]]
     for short, field in (("start", "start_ns"), ("span", "span_id"), ("answer", "response")):
         if short in spec:
             spec[field] = spec.pop(short)
-    message = {"response": spec.pop("response")} if "response" in spec else {}
-    made = turn(number, prompt, response, **spec)
-    return Turn(**{**{name: getattr(made, name) for name in Turn.__slots__}, **message})
+    return turn(number, prompt, sampled, **spec)
 
 
 def _options(spec: dict[str, Any]) -> Options:
