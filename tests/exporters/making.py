@@ -74,9 +74,10 @@ def rollout(
     )
 
 
-def single(rollout_id: str, group_id: str, reward: float | None) -> Rollout:
+def single(rollout_id: str, group_id: str, reward: float | None, **more: Any) -> Rollout:
     """A rollout of one turn, to be scored."""
-    return rollout([turn(0, [1], [2], rollout_id=rollout_id)], rollout_id=rollout_id, group_id=group_id, rewards=reward)
+    only = turn(0, [1], [2], rollout_id=rollout_id, group_id=group_id, **more)
+    return rollout([only], rollout_id=rollout_id, group_id=group_id, rewards=reward)
 
 
 def said(role: str, content: str | None, **more: Any) -> Message:

@@ -19,9 +19,11 @@ Write = Callable[[Iterable[Rollout], Path, Options], Report]
 class Format:
     """An export format.
 
-    summary: one line for people choosing a format
+    summary:  one line for people choosing a format
+    suffixes: what the path may end in; "" is a folder
     """
 
     name: str
     summary: str
     write: Write
+    suffixes: tuple[str, ...] = (".jsonl", ".parquet", "")
