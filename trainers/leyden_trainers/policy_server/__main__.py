@@ -1,0 +1,82 @@
+"""`python -m leyden_trainers.policy_server --model DIR`: serve a model until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from typing import Any
+
+import torch
+import uvicorn
+from leyden_store.errors import LeydenError
+from transformers.utils import logging as transformers_logging
+
+from leyden_trainers.policy_server.app import create_app
+from leyden_trainers.policy_server.policy import Policy
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the server's URL once it answers, then serve. The exit code is 0 when told to stop, 1 when it cannot."""
+    options = _parser().parse_args(arguments)
+    # uvicorn stops on these signals and then raises them once more: by then they mean nothing.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: None)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    _quiet()
+    try:
+        policy = Policy(
+            options.model,
+            name=options.served_model_name,
+            policy_version=options.policy_version,
+            always_return_token_ids=options.always_return_token_ids,
+            max_batch=options.max_batch,
+            device=options.device,
+            seed=options.seed,
+        )
+        listener = _listen(options.host, options.port)
+    except (LeydenError, OSError) as error:
+        print(f"leyden: {error}", file=sys.stderr)
+        return 1
+    host, port = listener.getsockname()[:2]
+    print(f"http://{host}:{port}/v1", flush=True)
+    config = uvicorn.Config(create_app(policy), log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _quiet() -> None:
+    logs: Any = transformers_logging
+    logs.set_verbosity_error()
+    logs.disable_progress_bar()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket: whoever reads the URL can connect at once."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m leyden_trainers.policy_server", description=__doc__)
+    parser.add_argument("--model", required=True, help="folder or hub name of a chat model")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000, help="0 picks a free one (default: %(default)s)")
+    parser.add_argument("--served-model-name", help="name that requests ask for (default: the folder's)")
+    parser.add_argument("--policy-version", default="0", help="which weights these are (default: %(default)s)")
+    parser.add_argument(
+        "--always-return-token-ids", action="store_true", help="token ids and logprobs on every reply, asked for or not"
+    )
+    parser.add_argument("--max-batch", type=int, default=64, help="responses sampled together (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads for sampling (default: torch's)")
+    parser.add_argument("--device", default="cpu", help="torch device (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="seed for requests that name none")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
