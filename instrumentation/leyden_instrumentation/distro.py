@@ -65,6 +65,8 @@ class LeydenDistro(BaseDistro):  # type: ignore[misc,unused-ignore]
             wrapt.register_post_import_hook(lambda _: self._instrument_openai(entry_point, kwargs), "openai")
 
     def _instrument_openai(self, entry_point: metadata.EntryPoint, kwargs: dict[str, Any]) -> None:
+        # Traceloop's hands openai's marker for "not given" to the SDK, which then complains at every call.
+        logging.getLogger("opentelemetry.attributes").addFilter(lambda record: "openai.Omit" not in record.getMessage())
         try:
             super().load_instrumentor(entry_point, **kwargs)  # type: ignore[no-untyped-call,unused-ignore]
         except Exception as error:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 
 @dataclass
@@ -115,7 +115,6 @@ def _decode(body: bytes) -> list[SinkSpan]:
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
-    pair: KeyValue
     return {pair.key: _value(pair.value) for pair in pairs}
 
 

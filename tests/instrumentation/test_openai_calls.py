@@ -1,0 +1,116 @@
+"""Every way of calling the openai client gives exact token ids, and the program sees its replies as without us."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.instrumentation.conftest import Run
+from tests.support.fake_llm import CALLS, FakeLlm, ids_of, logprobs_of
+from tests.support.otlp_sink import OtlpSink, SinkSpan
+
+EVERY_WAY = """
+    import asyncio, threading
+    from concurrent.futures import ThreadPoolExecutor
+    from openai import AsyncOpenAI, OpenAI
+    from pydantic import BaseModel
+
+    class Answer(BaseModel):
+        answer: int
+
+    def asking(text):
+        return {"model": "fake", "messages": [{"role": "user", "content": text}]}
+
+    chat = OpenAI().chat.completions
+    reply = chat.create(**asking("plain"))
+    assert reply.model_extra.keys() == {"policy_version"} and not reply.choices[0].model_extra
+    assert reply.choices[0].logprobs is None
+    chunks = list(chat.create(**asking("stream"), stream=True, stream_options={"include_usage": True}))
+    assert not any(c.choices[0].model_extra or c.choices[0].logprobs for c in chunks if c.choices)
+    assert chat.create(**asking("own"), logprobs=True).choices[0].logprobs.content
+    chat.create(**asking("three"), n=3)
+    chat.with_raw_response.create(**asking("raw")).parse()
+    with chat.stream(**asking("helper")) as events:
+        list(events)
+    chat.parse(**asking("parse"), response_format=Answer)
+
+    thread = threading.Thread(target=lambda: chat.create(**asking("thread")))
+    thread.start()
+    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: chat.create(**asking("pool"))).result()
+
+    async def main():
+        async with AsyncOpenAI() as client:
+            chat = client.chat.completions
+            await asyncio.gather(*(chat.create(**asking(f"async{i}")) for i in range(2)))
+            async for _ in await chat.create(**asking("tool: astream"), stream=True):
+                pass
+
+    asyncio.run(main())
+"""
+
+EXPECTED = {
+    **{t: f"echo: {t}" for t in ("plain", "stream", "own", "three", "raw", "helper", "thread", "pool")},
+    **{t: f"echo: {t}" for t in ("async0", "async1")},
+    "parse": '{"answer": 42}',
+    "tool: astream": "".join(f"<call>{name}{arguments}" for name, arguments in CALLS),
+}
+
+
+@pytest.mark.parametrize("kind", ["traceloop", "genai", "openinference"])
+def test_token_ids_are_exact_however_the_client_is_called(
+    kind: str, recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    done = run(EVERY_WAY, env=recorded | {"LEYDEN_OPENAI_INSTRUMENTATION": kind})
+    assert done.returncode == 0, done.stderr
+    root, *calls = sink.spans
+    assert {s.trace_id for s in calls} == {root.trace_id}
+    assert {s.parent_id for s in calls} == {root.span_id}
+    assert {s.attributes["leyden.rollout.id"] for s in calls} == {"r-1"}
+    assert {text_of(s, "prompt_token_ids").removeprefix("<user>"): text_of(s) for s in calls} == EXPECTED
+    for span in calls:
+        ids = span.attributes["leyden.response_token_ids"]
+        assert span.attributes["leyden.response_logprobs"] == logprobs_of(ids)
+    (three,) = [s for s in calls if "leyden.choice.2.response_token_ids" in s.attributes]
+    assert text_of(three, "choice.1.response_token_ids") == "echo: three!"
+    assert three.attributes["leyden.choice.2.response_logprobs"] == logprobs_of(ids_of("echo: three!!"))
+
+
+def text_of(span: SinkSpan, name: str = "response_token_ids") -> str:
+    return bytes(span.attributes[f"leyden.{name}"]).decode()
+
+
+ASK_TWICE = """
+    from openai import OpenAI
+    for text in ("one", "two"):
+        print(OpenAI().chat.completions.create(
+            model="fake", messages=[{"role": "user", "content": text}]).choices[0].message.content)
+"""
+
+
+def test_a_server_that_refuses_the_fields_is_asked_without_them(
+    recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    with FakeLlm(strict=True) as llm:
+        done = run(ASK_TWICE, env=recorded | llm.env())
+        assert (done.stdout, done.stderr) == ("echo: one\necho: two\n", "")
+        assert ["return_token_ids" in r for r in llm.requests] == [True, False, False]
+    assert [s.status for s in sink.spans] == ["Unset"] * 3
+
+
+def test_an_openai_that_has_changed_inside_is_left_alone(
+    recorded: dict[str, str], run: Run, sink: OtlpSink, llm: FakeLlm
+) -> None:
+    breaking = """
+        import wrapt
+
+        def rename(module):
+            del module.SyncAPIClient._process_response
+        wrapt.register_post_import_hook(rename, "openai._base_client")
+        import openai
+        print("runs on")
+    """
+    done = run(breaking, env=recorded)
+    assert done.stdout == "runs on\n"
+    assert done.stderr.count("\n") == 1
+    assert "no token ids" in done.stderr

@@ -1,0 +1,118 @@
+"""However a process ends, its spans get out, its own output and exit code stay as they are, and nothing hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from leyden_instrumentation import environment
+
+from tests.instrumentation.conftest import Run
+from tests.support.otlp_sink import OtlpSink
+
+SPAN = """
+    from opentelemetry import trace
+    tracer = trace.get_tracer("test")
+    def work(name):
+        with tracer.start_as_current_span(name):
+            pass
+"""
+
+
+def test_an_unhandled_exception_is_on_the_root(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    done = run(SPAN + "    work('before')\n    raise RuntimeError('out of luck')", env=recorded)
+    assert done.returncode == 1
+    assert done.stderr.endswith("RuntimeError: out of luck\n")
+    root, before = sink.spans
+    assert (root.status, root.status_message) == ("Error", "RuntimeError: out of luck")
+    assert [(name, event["exception.type"]) for name, event in root.events] == [("exception", "RuntimeError")]
+    assert (before.name, before.parent_id) == ("before", root.span_id)
+
+
+def test_sys_exit_keeps_its_code(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    assert run(SPAN + "    work('w')\n    import sys; sys.exit(7)", env=recorded).returncode == 7
+    assert [s.name for s in sink.spans] == ["invoke_workflow agent.py", "w"]
+
+
+def test_sigterm_ends_the_root_and_still_kills(recorded: dict[str, str], sink: OtlpSink) -> None:
+    code = "import time; print('up', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], env=recorded, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == -signal.SIGTERM
+    (root,) = sink.spans
+    assert (root.status, root.status_message) == ("Error", "terminated by SIGTERM")
+
+
+def test_workers_of_multiprocessing_get_their_spans_out(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    script = (
+        SPAN
+        + """
+    import multiprocessing, sys
+    def child(name):
+        work(name)
+        if name == "leaves":
+            sys.exit(3)
+    if __name__ == "__main__":
+        for name, how in (("forked", "fork"), ("leaves", "fork"), ("spawned", "spawn")):
+            p = multiprocessing.get_context(how).Process(target=child, args=(name,))
+            p.start()
+            p.join()
+            print(p.exitcode)
+        work("parent")
+    """
+    )
+    done = run(script, env=recorded)
+    assert (done.stdout, done.stderr) == ("0\n3\n0\n", "")
+    spans = sink.spans
+    assert len({s.trace_id for s in spans}) == 1
+    assert {"forked", "leaves", "spawned", "parent"} < {s.name for s in spans}
+    assert [s.name for s in spans].count("invoke_workflow agent.py") == 1
+
+
+def test_a_collector_that_is_away_costs_one_line_and_a_moment(bare: dict[str, str], run: Run) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    start = time.monotonic()
+    done = run(SPAN + "    work('lost')\n    print('done')", env=environment(bare, endpoint=url))
+    assert time.monotonic() - start < 8
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"leyden: spans do not reach {url}")
+
+
+def test_a_collector_that_never_answers_costs_no_more(bare: dict[str, str], run: Run) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        start = time.monotonic()
+        done = run(SPAN + "    work('lost')\n    import os; os.write(1, b'done')", env=environment(bare, endpoint=url))
+        assert time.monotonic() - start < 8
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "done", 1)
+
+
+def test_a_program_in_the_caller_s_trace_and_programs_it_starts(
+    recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    caller = {"TRACEPARENT": "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01", "BAGGAGE": "leyden.group.id=from-afar"}
+    env = {k: v for k, v in recorded.items() if k != "LEYDEN_GROUP_ID"} | caller
+    script = SPAN + "    import subprocess, sys; subprocess.run([sys.executable, '-c', 'pass'], check=True)"
+    assert run(script, env=env).returncode == 0
+    root, child = sink.spans
+    assert (root.trace_id, root.parent_id) == ("ab" * 16, "cd" * 8)
+    assert (child.trace_id, child.parent_id) == (root.trace_id, root.span_id)
+    assert {s.attributes["leyden.group.id"] for s in sink.spans} == {"from-afar"}
+
+
+def test_no_root_span_where_none_is_wanted(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    assert run(SPAN + "    work('alone')", env=recorded | {"LEYDEN_ROOT_SPAN": "false"}).returncode == 0
+    (span,) = sink.spans
+    assert (span.name, span.parent_id, span.attributes["leyden.rollout.id"]) == ("alone", "", "r-1")
+    assert os.environ.get("TRACEPARENT") is None
