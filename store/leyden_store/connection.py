@@ -105,7 +105,9 @@ class Connection:
             return
         columns = list(rows[0])
         with self.client() as client:
-            client.insert(table, [[row[c] for c in columns] for row in rows], column_names=columns, settings={"async_insert": 0})
+            client.insert(
+                table, [[row[c] for c in columns] for row in rows], column_names=columns, settings={"async_insert": 0}
+            )
 
     def close(self) -> None:
         """Close every client and give the store up."""
@@ -150,7 +152,9 @@ def _translated(error: Exception, target: dsns.Embedded | dsns.Server) -> StoreE
     text = " ".join(str(error).split())
     where = f"{target.host}:{target.port}" if isinstance(target, dsns.Server) else str(target.path)
     if isinstance(error, OperationalError) or "Connection refused" in text or "Max retries" in text:
-        return StoreUnreachable(f"no ClickHouse answers at {where}: {text[:300]}; start it, or name another with --store")
+        return StoreUnreachable(
+            f"no ClickHouse answers at {where}: {text[:300]}; start it, or name another with --store"
+        )
     if "Code:" in text:
         return QueryFailed(f"ClickHouse refused the query: {text[text.index('Code:') :][:500]}")
     return StoreError(f"the store {where} cannot be used: {text[:400]}")

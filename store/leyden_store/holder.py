@@ -66,7 +66,9 @@ def hold(path: Path, *, wait_s: float = 10.0) -> Holder | HolderInfo:
         path.mkdir(parents=True, exist_ok=True)
         lock = (path / "holder.lock").open("a")
     except OSError as error:
-        raise StoreError(f"cannot use {path} as a store folder: {error.strerror}; choose another with --store chdb:///…") from error
+        raise StoreError(
+            f"cannot use {path} as a store folder: {error.strerror}; choose another with --store chdb:///…"
+        ) from error
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +81,9 @@ def hold(path: Path, *, wait_s: float = 10.0) -> Holder | HolderInfo:
         if time.monotonic() >= deadline:
             lock.close()
             who = f"process {info.pid} ({info.command})" if info else "another process"
-            raise StoreLocked(f"the store {path} is held by {who}, which serves no gateway; wait for it to end, or stop it")
+            raise StoreLocked(
+                f"the store {path} is held by {who}, which serves no gateway; wait for it to end, or stop it"
+            )
         time.sleep(0.05)
 
 

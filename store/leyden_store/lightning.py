@@ -87,14 +87,18 @@ class LightningStore:
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
         found = self.connection.rows(
-            sql.query("rollouts").replace("{selection}", "SELECT TraceId FROM traces WHERE startsWith(TraceId, {trace:String})"),
+            sql.query("rollouts").replace(
+                "{selection}", "SELECT TraceId FROM traces WHERE startsWith(TraceId, {trace:String})"
+            ),
             {"trace": trace_id.lower()},
         )
         trace_ids = sorted({t for row in found for t in row["trace_ids"]})
         if not trace_ids:
             raise TraceNotFound(f"no span of trace {trace_id!r} is stored; list traces with: leyden traces")
         if len(trace_ids) > 1:
-            raise TraceNotFound(f"{len(trace_ids)} traces begin with {trace_id!r}: {', '.join(trace_ids[:5])}; give more digits")
+            raise TraceNotFound(
+                f"{len(trace_ids)} traces begin with {trace_id!r}: {', '.join(trace_ids[:5])}; give more digits"
+            )
         return build(list(self._spans(found)))
 
     def rollouts(self, selection: Selection | None = None) -> Iterator[Rollout]:
@@ -123,8 +127,15 @@ class LightningStore:
         """Store rewards given from outside; the newest of one (rollout, span, name, source) wins. How many were stored."""
         posted = [
             {
-                "RolloutId": r.rollout_id, "TraceId": r.trace_id, "SpanId": r.span_id, "ResponseId": r.response_id,
-                "Name": r.name, "Source": r.source, "Value": r.value, "Label": r.label, "Explanation": r.explanation,
+                "RolloutId": r.rollout_id,
+                "TraceId": r.trace_id,
+                "SpanId": r.span_id,
+                "ResponseId": r.response_id,
+                "Name": r.name,
+                "Source": r.source,
+                "Value": r.value,
+                "Label": r.label,
+                "Explanation": r.explanation,
                 "Timestamp": datetime.now(UTC),
             }  # fmt: skip
             for r in rewards
@@ -133,7 +144,15 @@ class LightningStore:
         return len(posted)
 
     def record_dataset(
-        self, *, format: str, path: str, selection: Selection, rows: int, sha256: str, report: str, spans: Iterable[SpanKey]
+        self,
+        *,
+        format: str,
+        path: str,
+        selection: Selection,
+        rows: int,
+        sha256: str,
+        report: str,
+        spans: Iterable[SpanKey],
     ) -> str:
         """Register an export: where it lies, its hash, its report, and the spans in it. Its id."""
         dataset_id, keys = new_id(), sorted(set(spans))
@@ -142,9 +161,17 @@ class LightningStore:
             "datasets",
             [
                 {
-                    "DatasetId": dataset_id, "Format": format, "Path": path, "Query": selection.query,
-                    "QueryVersion": selection.version, "Sql": selection.sql, "Rows": rows, "Spans": len(keys),
-                    "Sha256": sha256, "Report": report, "CreatedAt": datetime.now(UTC),
+                    "DatasetId": dataset_id,
+                    "Format": format,
+                    "Path": path,
+                    "Query": selection.query,
+                    "QueryVersion": selection.version,
+                    "Sql": selection.sql,
+                    "Rows": rows,
+                    "Spans": len(keys),
+                    "Sha256": sha256,
+                    "Report": report,
+                    "CreatedAt": datetime.now(UTC),
                 }  # fmt: skip
             ],
         )

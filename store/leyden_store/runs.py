@@ -73,7 +73,10 @@ class Runs:
         now = datetime.now(UTC)
         self._connection.insert(
             "run_metrics",
-            [{"RunId": run_id, "Step": step, "Name": n, "Value": float(v), "Timestamp": now} for n, v in values.items()],
+            [
+                {"RunId": run_id, "Step": step, "Name": n, "Value": float(v), "Timestamp": now}
+                for n, v in values.items()
+            ],
         )
 
     def succeed(self, run: Run, checkpoint: str, sha256: str, metrics: Mapping[str, float]) -> Run:
@@ -83,8 +86,12 @@ class Runs:
             "checkpoints",
             [
                 {
-                    "CheckpointId": sha256[:16] or run.run_id, "RunId": run.run_id, "Path": checkpoint, "Sha256": sha256,
-                    "PolicyVersion": sha256[:16], "CreatedAt": now,
+                    "CheckpointId": sha256[:16] or run.run_id,
+                    "RunId": run.run_id,
+                    "Path": checkpoint,
+                    "Sha256": sha256,
+                    "PolicyVersion": sha256[:16],
+                    "CreatedAt": now,
                 }  # fmt: skip
             ],
         )
@@ -122,10 +129,23 @@ class Runs:
         rows = self._connection.rows(f"SELECT * FROM runs FINAL {where} ORDER BY StartedAt DESC, RunId", parameters)
         return [
             Run(
-                run_id=r["RunId"], trainer=r["Trainer"], model=r["Model"], status=r["Status"], query=r["Query"],
-                query_version=r["QueryVersion"], sql=r["Sql"], config=json.loads(r["Config"]), report=json.loads(r["Report"]),
-                spans=r["Spans"], spans_hash=r["SpansHash"], checkpoint=r["Checkpoint"], metrics=json.loads(r["Metrics"]),
-                error=r["Error"], code_version=r["CodeVersion"], started_at=r["StartedAt"], ended_at=r["EndedAt"],
+                run_id=r["RunId"],
+                trainer=r["Trainer"],
+                model=r["Model"],
+                status=r["Status"],
+                query=r["Query"],
+                query_version=r["QueryVersion"],
+                sql=r["Sql"],
+                config=json.loads(r["Config"]),
+                report=json.loads(r["Report"]),
+                spans=r["Spans"],
+                spans_hash=r["SpansHash"],
+                checkpoint=r["Checkpoint"],
+                metrics=json.loads(r["Metrics"]),
+                error=r["Error"],
+                code_version=r["CodeVersion"],
+                started_at=r["StartedAt"],
+                ended_at=r["EndedAt"],
             )  # fmt: skip
             for r in rows
         ]
@@ -135,11 +155,23 @@ class Runs:
             "runs",
             [
                 {
-                    "RunId": run.run_id, "Trainer": run.trainer, "Status": run.status, "Query": run.query,
-                    "QueryVersion": run.query_version, "Sql": run.sql, "Model": run.model, "Config": _json(run.config),
-                    "Report": _json(run.report), "Spans": run.spans, "SpansHash": run.spans_hash,
-                    "Checkpoint": run.checkpoint, "Metrics": _json(run.metrics), "Error": run.error,
-                    "CodeVersion": run.code_version, "StartedAt": run.started_at, "EndedAt": run.ended_at,
+                    "RunId": run.run_id,
+                    "Trainer": run.trainer,
+                    "Status": run.status,
+                    "Query": run.query,
+                    "QueryVersion": run.query_version,
+                    "Sql": run.sql,
+                    "Model": run.model,
+                    "Config": _json(run.config),
+                    "Report": _json(run.report),
+                    "Spans": run.spans,
+                    "SpansHash": run.spans_hash,
+                    "Checkpoint": run.checkpoint,
+                    "Metrics": _json(run.metrics),
+                    "Error": run.error,
+                    "CodeVersion": run.code_version,
+                    "StartedAt": run.started_at,
+                    "EndedAt": run.ended_at,
                     "UpdatedAt": datetime.now(UTC),
                 }  # fmt: skip
             ],

@@ -85,7 +85,9 @@ class SavedQueries:
         for saved in self._versions(name):
             self._write(saved, deleted=True)
 
-    def selection(self, name: str, version: int | None = None, parameters: Mapping[str, Any] | None = None) -> Selection:
+    def selection(
+        self, name: str, version: int | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> Selection:
         """The selection a saved query stands for. Raises QueryNotFound."""
         saved = self.get(name, version)
         by_span = "SpanId" in self.columns(saved.sql, parameters)
@@ -121,8 +123,13 @@ class SavedQueries:
             "saved_queries",
             [
                 {
-                    "Name": saved.name, "Version": saved.version, "Sql": saved.sql, "Description": saved.description,
-                    "Owner": saved.owner, "CreatedAt": datetime.now(UTC) if deleted else saved.created_at, "Deleted": deleted,
+                    "Name": saved.name,
+                    "Version": saved.version,
+                    "Sql": saved.sql,
+                    "Description": saved.description,
+                    "Owner": saved.owner,
+                    "CreatedAt": datetime.now(UTC) if deleted else saved.created_at,
+                    "Deleted": deleted,
                 }  # fmt: skip
             ],
         )

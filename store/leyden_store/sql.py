@@ -25,7 +25,8 @@ def migrations() -> list[tuple[int, str, list[str]]]:
     """Every migration: its number, its name, its statements."""
     found = sorted(f.name for f in (_PACKAGE / "schema").iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", f.name))
     return [
-        (int(name[:4]), name.removesuffix(".sql"), statements((_PACKAGE / "schema" / name).read_text())) for name in found
+        (int(name[:4]), name.removesuffix(".sql"), statements((_PACKAGE / "schema" / name).read_text()))
+        for name in found
     ]
 
 

@@ -1,0 +1,107 @@
+"""The flusher: closed segments into the store, oldest first, each once; what no store can read goes to quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import threading
+import time
+from pathlib import Path
+
+from leyden_collector.spool import Spool, requests
+from leyden_store.errors import LeydenError, OtlpInvalid
+from leyden_store.ingest import OtlpWriter, delimited
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_S = 10.0
+
+
+class Flusher:
+    """A thread that empties a spool into a store.
+
+    A segment's SHA-256 is its deduplication token: one that was stored just before a crash is not stored twice.
+    """
+
+    def __init__(self, spool: Spool, writer: OtlpWriter, quarantine: Path) -> None:
+        self._spool = spool
+        self._writer = writer
+        self._quarantine = quarantine
+        self._wake = threading.Event()
+        self._stopping = False
+        self.failing_since: float | None = None
+        self.stored_segments = 0
+        self.quarantined = 0
+        self._thread = threading.Thread(target=self._run, name="leyden-flusher", daemon=True)
+
+    def start(self) -> None:
+        """Begin; segments left by an earlier process go first."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that a segment was closed."""
+        self._wake.set()
+
+    def stop(self, *, deadline_s: float) -> bool:
+        """Store what is left, for at most so long; whether all of it was. The rest waits in the spool for the next start."""
+        deadline = time.monotonic() + deadline_s
+        while not self._spool.empty and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._stopping = True
+        self._wake.set()
+        self._thread.join(max(0.1, deadline - time.monotonic()))
+        return self._spool.empty
+
+    def _run(self) -> None:
+        pause = 0.1
+        while not self._stopping:
+            self._wake.wait(1.0)
+            self._wake.clear()
+            while self._spool.closed and not self._stopping:
+                path = self._spool.closed[0]
+                try:
+                    self._store(path)
+                except LeydenError as error:
+                    if self.failing_since is None:
+                        self.failing_since = time.monotonic()
+                        log.warning("the store does not take spans, they wait in the spool: %s", error)
+                    self._wake.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311: jitter
+                    pause = min(pause * 2, _LONGEST_PAUSE_S)
+                    continue
+                if self.failing_since is not None:
+                    log.warning("the store takes spans again after %.1f s", time.monotonic() - self.failing_since)
+                self.failing_since, pause = None, 0.1
+                self.stored_segments += 1
+                self._spool.done(path)
+
+    def _store(self, path: Path) -> None:
+        segment = path.read_bytes()
+        try:
+            self._write(segment)
+        except OtlpInvalid:
+            self._bisect(requests(segment)[0])
+
+    def _write(self, segment: bytes) -> None:
+        self._writer.write(segment, token=hashlib.sha256(segment).hexdigest())
+
+    def _bisect(self, found: list[bytes]) -> None:
+        """Store what can be stored of a poisoned segment; the poison itself is set aside with the reason."""
+        try:
+            self._write(delimited(found))
+        except OtlpInvalid as error:
+            if len(found) == 1:
+                self._set_aside(found[0], str(error))
+                return
+            middle = len(found) // 2
+            self._bisect(found[:middle])
+            self._bisect(found[middle:])
+
+    def _set_aside(self, request: bytes, reason: str) -> None:
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        name = f"{time.strftime('%Y%m%dT%H%M%S')}-{hashlib.sha256(request).hexdigest()[:16]}"
+        (self._quarantine / f"{name}.pb").write_bytes(request)
+        (self._quarantine / f"{name}.json").write_text(json.dumps({"reason": reason, "bytes": len(request)}))
+        self.quarantined += 1
+        log.error("a request of %d bytes went to quarantine as %s: %s", len(request), name, reason)

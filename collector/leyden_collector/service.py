@@ -1,0 +1,110 @@
+"""The collector as a process: opens the store, starts the parts, serves until told to stop, and stops cleanly."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from leyden_collector.app import create_app
+from leyden_collector.flusher import Flusher
+from leyden_collector.gateway import Gateway
+from leyden_collector.spool import Limits, Spool
+from leyden_store import dsn as dsns
+from leyden_store.errors import LeydenError
+from leyden_store.ingest import OtlpWriter
+from leyden_store.lightning import LightningStore
+
+log = logging.getLogger(__name__)
+
+_DRAIN_S = 15.0
+
+
+class AddressInUse(LeydenError):
+    """Something else listens at the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the collector runs. spool: a folder; None is beside an embedded store, else `./.leyden/spool`."""
+
+    dsn: str | None = None
+    host: str = "127.0.0.1"
+    http_port: int = 4318
+    spool: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None], extend: Callable[[FastAPI, LightningStore], None] | None = None) -> None:
+    """Run until SIGINT or SIGTERM. `on_ready` is given the URL once requests are taken; `extend` may add routes.
+
+    On the way out it takes no more, and stores what is spooled; what cannot be stored waits for the next start.
+    Raises the store's errors, and AddressInUse when the port is taken.
+    """
+    listener = _listen(settings.host, settings.http_port)
+    with listener, LightningStore.open(settings.dsn) as store:
+        url = f"http://{settings.host}:{listener.getsockname()[1]}"
+        folder = settings.spool or _spool_folder(store)
+        flusher: Flusher
+        spool = Spool(folder / "traces", settings.limits, lambda: flusher.wake())
+        writer = OtlpWriter(store.connection)
+        flusher = Flusher(spool, writer, folder.parent / "quarantine")
+        gateway = None
+        path, holder = store.connection.engine_path, store.connection.holder
+        if path is not None and holder is not None:
+            token = secrets.token_urlsafe(32)
+            gateway = Gateway(path, token)
+        app = create_app(store, spool, flusher, gateway)
+        if extend is not None:
+            extend(app, store)
+        flusher.start()
+        server = _Server(
+            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), lambda: on_ready(url)
+        )
+        if holder is not None and gateway is not None:
+            holder.announce(f"{url}/clickhouse", token)
+        try:
+            server.run(sockets=[listener])
+        finally:
+            spool.stop()
+            if not flusher.stop(deadline_s=_DRAIN_S):
+                log.warning("%d bytes stay in the spool %s; they are stored at the next start", spool.bytes, folder)
+            writer.close()
+            if gateway is not None:
+                gateway.close()
+
+
+class _Server(uvicorn.Server):
+    """Says when it takes requests."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --http-port") from error
+    return listener
+
+
+def _spool_folder(store: LightningStore) -> Path:
+    target = store.connection.target
+    return target.path / "spool" if isinstance(target, dsns.Embedded) else Path(".leyden/spool").absolute()
