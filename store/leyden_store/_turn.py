@@ -7,7 +7,7 @@ from typing import Any
 
 from leyden_store._doubles import Read
 from leyden_store._placing import Place
-from leyden_store.dialects._messages import rename_tool_calls
+from leyden_store.dialects._tool_ids import rename_tool_calls
 from leyden_store.dialects._values import integers, text
 from leyden_store.spans import Span
 from leyden_store.turns import Call, Message, Turn
@@ -35,10 +35,10 @@ def make_turn(
     call, span = told.call, told.span
     notes = list(call.notes)
     response, status = call.response, _status(inward)
-    if _says_nothing(response) and call.finish_reason is None and not call.usage.output and call.messages:
-        response = None
-        if status != "error":
-            notes.append("no reply recorded: the stream was abandoned or the call failed")
+    if call.finish_reason is None and not call.usage.output and call.messages:
+        response = None if _says_nothing(response) else response
+        if status != "error" and (response is None or call.streamed):
+            notes.append("no reply recorded" if response is None else "the stream was abandoned: no finish reason")
             status = "error"
     elif status == "unset" and (response or call.finish_reason or call.usage.output):
         status = "ok"
@@ -94,9 +94,7 @@ def _status(inward: Sequence[Read]) -> str:
 def _says_nothing(response: Message | None) -> bool:
     if response is None:
         return True
-    return not any(
-        response.get(key) for key in ("content", "tool_calls", "refusal", "reasoning_content", "function_call")
-    )
+    return not any(response.get(key) for key in ("content", "tool_calls", "refusal", "reasoning_content"))
 
 
 def _tokens(

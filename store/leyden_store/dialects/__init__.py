@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from leyden_store.dialects import genai, openinference, traceloop, traceloop_indexed
+from leyden_store.dialects import genai, genai_events, openinference, traceloop, traceloop_indexed
 from leyden_store.dialects._values import Unreadable
 from leyden_store.spans import Span
 from leyden_store.turns import Call
@@ -32,12 +32,12 @@ class Dialect(Protocol):
 
 _BY_SCOPE: tuple[tuple[str, tuple[Dialect, ...]], ...] = (
     ("openinference.", (openinference,)),
-    ("opentelemetry.instrumentation.genai.", (genai,)),
+    ("opentelemetry.instrumentation.genai.", (genai_events, genai)),
     ("opentelemetry.instrumentation.openai.v", (traceloop, traceloop_indexed)),
 )
 """Scope prefix → the dialects its spans speak."""
 
-_BY_ATTRIBUTES: tuple[Dialect, ...] = (openinference, traceloop, traceloop_indexed, genai)
+_BY_ATTRIBUTES: tuple[Dialect, ...] = (openinference, traceloop, traceloop_indexed, genai_events, genai)
 """Every dialect, the one with the most telling marks first."""
 
 

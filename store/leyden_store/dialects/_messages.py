@@ -8,7 +8,7 @@ where it was captured, else the parsed value written by `json.dumps`; a tool mes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from leyden_store.dialects._values import Unreadable, mapping, text
@@ -29,20 +29,23 @@ _FINISH = {
     "incomplete": "length",
     "content-filter": "content_filter",
     "safety": "content_filter",
+    "function_call": "tool_calls",
 }
+_NO_REASONS = frozenset({"error", "unknown"})
+"""What some write for a call that did not finish; the turn's status says that."""
 
 
 def finish_reason(value: Any) -> str | None:
     """A finish reason under OpenAI's name; one we do not know is kept, none or "" is None."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or value in _NO_REASONS:
         return None
     return _FINISH.get(value) or _FINISH.get(value.lower()) or (value.lower() if value.isupper() else value)
 
 
 def arguments(value: Any) -> str:
-    """Tool-call arguments as a string: exact where they were a string, else the value as JSON."""
+    """Tool-call arguments as a string: exact where they were a string, else the value as JSON; none at all is `{}`."""
     if isinstance(value, str):
-        return value
+        return value or "{}"
     if value is None:
         return "{}"
     return json.dumps(value, ensure_ascii=False)
@@ -181,7 +184,7 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
             result = part.get("response", part.get("result"))
             results.append(message("tool", tool_result(result), tool_call_id=part.get("id")))
         elif kind in ("reasoning", "thinking"):
-            reasoning.append(str(part.get("content") or part.get("text") or ""))
+            reasoning.append(_thought(part.get("content") or part.get("text")))
         elif kind == "refusal":
             refusal = text(part.get("content") or part.get("refusal"))
         else:
@@ -201,6 +204,18 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     return [*results, spoken]
 
 
+def _thought(content: Any) -> str:
+    """Reasoning as text; a Responses API summary may have been written as JSON."""
+    if isinstance(content, str) and content.startswith('[{"'):
+        try:
+            content = json.loads(content)
+        except ValueError:
+            return str(content)
+    if isinstance(content, list):
+        return "\n".join(str(mapping(item).get("text") or "") for item in content)
+    return str(content or "")
+
+
 def tool_result(value: Any) -> Any:
     """A tool's result as message content: text as it is, content parts as parts, anything else as JSON."""
     if value is None or isinstance(value, str):
@@ -213,6 +228,7 @@ def tool_result(value: Any) -> Any:
 def from_openai(raw: Any, attribute: str) -> dict[str, Any]:
     """An OpenAI chat message as it went over the wire, nulls and wire-only fields dropped.
 
+    The `function_call` of old is a tool call without an id, and its `function` message a tool message.
     Raises Unreadable when it is no message.
     """
     if not isinstance(raw, Mapping):
@@ -226,20 +242,19 @@ def from_openai(raw: Any, attribute: str) -> dict[str, Any]:
         content = [content_part(p) for p in content if not (isinstance(p, Mapping) and p.get("type") == "refusal")]
     elif content is not None and not isinstance(content, str):
         content = json.dumps(content, ensure_ascii=False)
-    result = message(
-        role,
+    calls = [_openai_tool_call(call) for call in raw.get("tool_calls") or ()]
+    legacy = mapping(raw.get("function_call"))
+    if legacy.get("name") and not calls:
+        calls = [tool_call("", legacy["name"], legacy.get("arguments"))]
+    return message(
+        "tool" if role == "function" else role,
         content,
-        tool_calls=[_openai_tool_call(call) for call in raw.get("tool_calls") or ()],
+        tool_calls=calls,
         tool_call_id=text(raw.get("tool_call_id")),
         name=raw.get("name"),
         reasoning=text(raw.get("reasoning_content")) or text(raw.get("reasoning")),
         refusal=refusal,
     )
-    legacy = raw.get("function_call")
-    if isinstance(legacy, Mapping) and legacy.get("name"):
-        result["function_call"] = {"name": legacy["name"], "arguments": arguments(legacy.get("arguments"))}
-        result["content"] = result["content"] or None
-    return result
 
 
 def _openai_tool_call(call: Any) -> dict[str, Any]:
@@ -248,85 +263,3 @@ def _openai_tool_call(call: Any) -> dict[str, Any]:
     if not function and call.get("type") == "custom":
         return {key: value for key, value in call.items() if value is not None and key != "index"}
     return tool_call(call.get("id"), function.get("name"), function.get("arguments"))
-
-
-def from_response_items(items: Any, attribute: str) -> list[dict[str, Any]]:
-    """Items of the Responses API as chat messages; what one assistant turn said and called is one message."""
-    if isinstance(items, str):
-        return [message("user", items)]
-    if not isinstance(items, Sequence):
-        raise Unreadable(attribute, "the input is neither text nor a list of items")
-    return join_assistant([_response_item(item, attribute) for item in items])
-
-
-def _response_item(item: Any, attribute: str) -> dict[str, Any]:
-    if not isinstance(item, Mapping):
-        raise Unreadable(attribute, f"an item is a {type(item).__name__}, not an object")
-    kind = item.get("type")
-    if kind == "function_call":
-        call = tool_call(item.get("call_id") or item.get("id"), item.get("name"), item.get("arguments"))
-        return message("assistant", None, tool_calls=[call])
-    if kind == "function_call_output":
-        return message("tool", tool_result(item.get("output")), tool_call_id=item.get("call_id"))
-    if kind == "reasoning":
-        thoughts = [*(item.get("summary") or ()), *(item.get("content") or ())]
-        return message("assistant", None, reasoning="\n".join(str(mapping(t).get("text") or "") for t in thoughts))
-    if "role" in item:
-        return from_openai(item, attribute)
-    return message("assistant", [{key: value for key, value in item.items() if value is not None}])
-
-
-def join_assistant(messages: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join neighbouring assistant messages into one: the Responses API lists what one turn did item by item."""
-    joined: list[dict[str, Any]] = []
-    for current in messages:
-        if current["role"] != "assistant" or not joined or joined[-1]["role"] != "assistant":
-            joined.append(current)
-            continue
-        before = joined[-1]
-        reasoning = [m["reasoning_content"] for m in (before, current) if m.get("reasoning_content")]
-        joined[-1] = message(
-            "assistant",
-            [*_parts_of(before["content"]), *_parts_of(current["content"])],
-            tool_calls=[*before.get("tool_calls", ()), *current.get("tool_calls", ())],
-            name=before.get("name") or current.get("name"),
-            reasoning="\n".join(reasoning) or None,
-            refusal=before.get("refusal") or current.get("refusal"),
-        )
-    return joined
-
-
-def _parts_of(content: Any) -> list[Any]:
-    if not content:
-        return []
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-
-
-def join_tool_ids(messages: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Give calls the ids their results name, by order, where a capture wrote two different ids for one call.
-
-    Touches only calls that no result names, and only while as many results name no call. Gives the messages and what was
-    renamed: id as captured → id as joined.
-    """
-    result = list(messages)
-    renamed: dict[str, str] = {}
-    for at, current in enumerate(result):
-        calls = current.get("tool_calls")
-        if not calls:
-            continue
-        until = at + 1
-        while until < len(result) and result[until]["role"] == "tool":
-            until += 1
-        answered = [answer["tool_call_id"] for answer in result[at + 1 : until]]
-        known = {call["id"] for call in calls}
-        loose = [call_id for call_id in answered if call_id not in known]
-        open_calls = [call["id"] for call in calls if call["id"] not in answered]
-        if loose and len(loose) <= len(open_calls):
-            renamed |= dict(zip(open_calls, loose, strict=False))
-            result[at] = rename_tool_calls(current, renamed)
-    return result, renamed
-
-
-def rename_tool_calls(spoken: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
-    """The message with its tool calls' ids replaced where `ids` says by what."""
-    return {**spoken, "tool_calls": [{**call, "id": ids.get(call["id"], call["id"])} for call in spoken["tool_calls"]]}

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leyden_store.dialects._messages import from_openai, from_response_items, message
+from leyden_store.dialects._messages import from_openai, message
+from leyden_store.dialects._responses import from_response_items
 from leyden_store.dialects._values import integers, mapping, text
 
 Output = tuple[dict[str, Any], str | None]
@@ -48,7 +49,7 @@ def read_request(body: Mapping[str, Any]) -> Request:
             messages.insert(0, message("system", instructions))
         if body.get("previous_response_id"):
             notes.append(f"history before {body['previous_response_id']} was kept by the server")
-    return Request(messages, body.get("tools"), body, notes)
+    return Request(messages, body.get("tools") or body.get("functions"), body, notes)
 
 
 def read_reply(body: Mapping[str, Any]) -> Reply | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from leyden_store.dialects._messages import finish_reason, from_parts, join_assistant, message
+from leyden_store.dialects._messages import finish_reason, from_parts, message
+from leyden_store.dialects._responses import join_assistant
 from leyden_store.dialects._tools import params, tools
 from leyden_store.dialects._values import Unreadable, first, integer, integers, parsed, parsed_or_text, text
 from leyden_store.spans import Attributes, Span
@@ -43,6 +44,8 @@ def read(span: Span) -> Call:
         finish_reason(reasons[i] if i < len(reasons) else None) or finish_reason(reason)
         for i, (_, reason) in enumerate(outputs)
     ]
+    if is_responses_api(span) and outputs and outputs[0][0].get("tool_calls"):
+        finished = ["tool_calls"]
     choices = [{**spoken, "finish_reason": finished[i]} for i, (spoken, _) in enumerate(outputs)][1:]
     return Call(
         dialect=NAME,
@@ -61,6 +64,7 @@ def read(span: Span) -> Call:
         agent=text(attributes.get("gen_ai.agent.name")),
         prompt_token_ids=integers(attributes.get("prompt_token_ids")),
         response_token_ids=integers(attributes.get("response_token_ids")),
+        streamed=first(attributes, "gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming") is True,
         notes=() if "gen_ai.input.messages" in attributes else ("no content captured",),
     )
 

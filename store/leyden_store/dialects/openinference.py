@@ -57,6 +57,7 @@ def read(span: Span) -> Call:
         prompt_token_ids=said.prompt_token_ids if said else None,
         response_token_ids=said.response_token_ids if said else None,
         response_logprobs=said.response_logprobs if said else None,
+        streamed=request.get("stream") is True or invocation.get("stream") is True,
         notes=_notes(asked, messages),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from leyden_store.dialects import genai
-from leyden_store.dialects._messages import join_tool_ids
+from leyden_store.dialects._tool_ids import join_tool_ids
 from leyden_store.dialects._values import first, text
 from leyden_store.spans import Span
 from leyden_store.turns import Call

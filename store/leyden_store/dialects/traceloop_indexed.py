@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 from leyden_store.dialects import genai, traceloop
-from leyden_store.dialects._messages import finish_reason, from_openai, join_assistant, join_tool_ids, tool_call
+from leyden_store.dialects._messages import finish_reason, from_openai, tool_call
+from leyden_store.dialects._responses import join_assistant
+from leyden_store.dialects._tool_ids import join_tool_ids
 from leyden_store.dialects._tools import tools
 from leyden_store.dialects._values import first, mapping, text, unflatten
 from leyden_store.spans import Attributes, Span
@@ -55,6 +57,7 @@ def read(span: Span) -> Call:
         request_model=text(attributes.get("gen_ai.request.model")),
         response_id=text(attributes.get("gen_ai.response.id")),
         session_id=traceloop.session(span),
+        streamed=first(attributes, "gen_ai.is_streaming", "llm.is_streaming") is True,
         notes=() if messages else ("no content captured",),
     )
 

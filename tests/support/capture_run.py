@@ -1,0 +1,97 @@
+"""Record golden captures: every scenario under every installed instrumentation of the OpenAI client.
+
+    python -m tests.support.capture_run [SCENARIO…]
+
+writes tests/store/dialects/cases/<instrumentation>-<scenario>/input.pb. Each instrumentation has a process of its own.
+The expected turns beside it are written by `python -m tests.support.capture_golden`, and read by a person before they
+are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+CASES = Path(__file__).parents[1] / "store" / "dialects" / "cases"
+INSTRUMENTATIONS = ("genai", "openinference", "traceloop")
+ENVIRONMENT = {
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "10000",
+    "TRACELOOP_TRACE_CONTENT": "true",
+}
+
+
+def record_all(names: list[str]) -> None:
+    """Record the named scenarios under each instrumentation."""
+    for instrumentation in INSTRUMENTATIONS:
+        subprocess.run(
+            [sys.executable, "-m", "tests.support.capture_run", "--under", instrumentation, *names],
+            env={**os.environ, **ENVIRONMENT},
+            check=True,
+            timeout=120,
+        )
+
+
+def record_under(instrumentation: str, names: list[str]) -> None:
+    """Record the named scenarios in this process."""
+    from openai import OpenAI
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from tests.support.capture_scenarios import SCENARIOS
+    from tests.support.capture_server import CaptureServer
+
+    provider = TracerProvider(resource=Resource({"service.name": "capture", "leyden.rollout.id": "rollout-1"}))
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    _instrument(instrumentation)
+    with CaptureServer() as server:
+        for name in names:
+            exporter.clear()
+            with OpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+                SCENARIOS[name](client)
+            folder = CASES / f"{instrumentation}-{name}"
+            folder.mkdir(parents=True, exist_ok=True)
+            body = encode_spans(exporter.get_finished_spans())
+            (folder / "input.pb").write_bytes(_without_paths(body.SerializeToString()))
+
+
+def _instrument(instrumentation: str) -> None:
+    if instrumentation == "genai":
+        from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+    elif instrumentation == "openinference":
+        from openinference.instrumentation.openai import OpenAIInstrumentor
+    else:
+        from opentelemetry.instrumentation.openai import OpenAIInstrumentor
+    OpenAIInstrumentor().instrument()
+
+
+def _without_paths(body: bytes) -> bytes:
+    """Take stack traces out: they name this machine's folders and no dialect reads them."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    request = ExportTraceServiceRequest.FromString(body)
+    for resource in request.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                for event in span.events:
+                    kept = [a for a in event.attributes if a.key != "exception.stacktrace"]
+                    del event.attributes[:]
+                    event.attributes.extend(kept)
+    return bytes(request.SerializeToString())
+
+
+if __name__ == "__main__":
+    from tests.support.capture_scenarios import SCENARIOS as ALL
+
+    if sys.argv[1:2] == ["--under"]:
+        record_under(sys.argv[2], sys.argv[3:] or list(ALL))
+    else:
+        record_all(sys.argv[1:] or list(ALL))
