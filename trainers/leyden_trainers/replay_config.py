@@ -1,0 +1,35 @@
+"""The settings of `torch-replay`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from leyden_trainers.plugin import TrainerConfig
+
+
+class Loss(StrEnum):
+    """How a token's advantage moves its probability. `ratio` is its probability now over when it was sampled."""
+
+    PPO_CLIP = "ppo-clip"
+    """−min(ratio·A, clip(ratio)·A): https://arxiv.org/abs/1707.06347"""
+    CISPO = "cispo"
+    """−stop(clip(ratio))·A·log p: clipped tokens keep their gradient. https://arxiv.org/abs/2506.13585"""
+    REINFORCE = "reinforce"
+    """−A·log p: takes the samples for the present policy's."""
+    AWR = "awr"
+    """−min(exp(A/β), limit)·log p: weighted imitation. https://arxiv.org/abs/1910.00177"""
+
+
+class ReplayConfig(TrainerConfig):
+    """loss: how advantages move probabilities
+    clip_low, clip_high: for ppo-clip and cispo, the ratio is held between 1 − clip_low and 1 + clip_high
+    awr_beta, awr_limit: for awr, β of the exponent and the largest weight
+    """
+
+    loss: Loss = Loss.PPO_CLIP
+    clip_low: float = Field(default=0.2, ge=0, le=1)
+    clip_high: float = Field(default=0.2, ge=0)
+    awr_beta: float = Field(default=1.0, gt=0)
+    awr_limit: float = Field(default=20.0, gt=0)

@@ -1,0 +1,92 @@
+"""The frame of every run: its arguments, the loop with its reports, the saved model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
+
+from leyden_trainers.errors import RequirementMissing, SettingInvalid
+from leyden_trainers.models import no_bars
+from leyden_trainers.plugin import OnMetrics, TrainerConfig, TrainResult
+
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
+
+
+def training_arguments(cls: type[Arguments], folder: Path, config: TrainerConfig, **defaults: Any) -> Arguments:
+    """The run's arguments: what the user set, over the trainer's defaults, over ours. Raises SettingInvalid.
+
+    Ours keep the run to itself: no reporting service, no intermediate checkpoints, no progress bar in a pipe.
+    """
+    import torch
+
+    ours = {
+        "report_to": "none",
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "disable_tqdm": not sys.stderr.isatty(),
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+    try:
+        return cls(**{**ours, **defaults, **config.training, "output_dir": str(folder)})
+    except (TypeError, ValueError) as error:
+        raise SettingInvalid(f"transformers refuses these settings: {str(error).splitlines()[0]}") from error
+
+
+def check_fits(table: pa.Table, model: PreTrainedModel) -> None:
+    """Raise RequirementMissing when the rows' ids are no ids of this model, or there are too many in a row."""
+    config = model.config.get_text_config()
+    highest = pc.max(table["input_ids"].combine_chunks().flatten()).as_py()
+    if highest >= config.vocab_size:
+        raise RequirementMissing(
+            f"the rows hold token id {highest}, the model has {config.vocab_size} in all: another model sampled them"
+        )
+    longest = pc.max(pc.list_value_length(table["input_ids"])).as_py()
+    limit = getattr(config, "max_position_embeddings", None)
+    if limit and longest > limit:
+        raise RequirementMissing(
+            f"the longest row has {longest} tokens and the model reads {limit}: export with max_tokens={limit}"
+        )
+
+
+def fit(
+    trainer: transformers.Trainer, tokenizer: PreTrainedTokenizerBase, folder: Path, out: Path, on_metrics: OnMetrics
+) -> TrainResult:
+    """Run the training loop and save model and tokenizer into `folder`, which is to become `out`."""
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    if trainer.pop_callback(transformers.trainer_callback.ProgressCallback):
+        trainer.add_callback(_Bar())
+    report = _Report(on_metrics)
+    trainer.add_callback(report)
+    trainer.train()
+    with no_bars():
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return TrainResult(out, trainer.state.global_step, report.last)
+
+
+class _Bar(transformers.trainer_callback.ProgressCallback):
+    """The bar alone: numbers go to `on_metrics`, not to stdout."""
+
+    def on_log(self, *_: Any, **__: Any) -> None:
+        return
+
+
+class _Report(TrainerCallback):
+    """Passes on what the trainer logs."""
+
+    def __init__(self, on_metrics: OnMetrics) -> None:
+        self.last: dict[str, float] = {}
+        self._on_metrics = on_metrics
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002 - transformers' own
+        logs: Mapping[str, Any] = kwargs.get("logs") or {}
+        numbers = {key: float(value) for key, value in logs.items() if isinstance(value, int | float)}
+        self.last.update(numbers)
+        self._on_metrics(state.global_step, numbers)
