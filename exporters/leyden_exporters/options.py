@@ -72,6 +72,8 @@ class Options:
     require_logprobs: drop turns without logprobs (`no_logprobs`). Otherwise they are kept, and a trajectory holding
                      one has `old_logps` null as a whole: a trainer that needs them can see that and refuse
     require_reward:  drop the turns of rollouts without a reward (`no_reward`)
+    min_reward:      drop the turns of rollouts whose reward is lower (`low_reward`) or absent (`no_reward`): what
+                     supervised training on the best rollouts asks for
     drop_truncated:  drop turns that ran into the token limit (`truncated`). Kept otherwise: what the policy sampled
                      is on-policy data whether or not it finished, and the trajectory's `truncated` is set
     keep_dropped_attributes: keep turns whose span lost attributes to the SDK's limit; their messages may have holes
@@ -89,6 +91,7 @@ class Options:
     advantage: Advantage = Advantage.GRPO
     require_logprobs: bool = False
     require_reward: bool = False
+    min_reward: float | None = None
     drop_truncated: bool = False
     keep_dropped_attributes: bool = False
     agents: frozenset[str] | None = None

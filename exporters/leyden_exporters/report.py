@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from leyden_store.turns import Turn
+
 
 class Reason(StrEnum):
     """Why an LLM span is not in the output. The list is closed; a span has exactly one."""
@@ -44,6 +46,8 @@ class Reason(StrEnum):
     """A reward was required and the rollout has none."""
     NO_MESSAGES = "no_messages"
     """The messages were not captured, and the format is made of messages."""
+    LOW_REWARD = "low_reward"
+    """The rollout's reward is below the one asked for."""
     OVERLONG = "overlong"
     """Beyond `max_tokens`."""
     NO_PAIR = "no_pair"
@@ -70,7 +74,7 @@ class Report:
     written: rows in the output (trajectories, conversations, pairs, …)
     origins: how each chain of turns began (`forest.OriginKind`): forks and breaks are counted here
     rewards: where each rollout's reward was found (`rewards.Source`)
-    notes:   further counts: zero_variance, ungrouped, without_logprobs, mixed_policies, cut, …
+    notes:   further counts: zero_variance, ungrouped, without_logprobs, mixed_policies, cut, further_choices, …
     """
 
     rollouts: int = 0
@@ -85,6 +89,12 @@ class Report:
     def add(self, rows: Iterable[SpanRow]) -> None:
         """Record what became of some spans."""
         self.spans.extend(rows)
+
+    def choices(self, turns: Iterable[Turn]) -> None:
+        """Count the choices after the first (n > 1): their tokens are not stored with the turn, so none are trained."""
+        further = sum(len(turn.choices) for turn in turns)
+        if further:
+            self.notes["further_choices"] += further
 
     @property
     def llm_spans(self) -> int:

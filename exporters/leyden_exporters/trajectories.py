@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,8 @@ class Trajectory:
     old_logps:   float32 [T] in nats, 0 where the mask is 0; None when any turn trained here has no logprobs
     turn_ids:    int32 [T], index into `transitions` of the turn that sampled the token, -1 where the mask is 0
     truncated:   a response ran into its token limit, or the row was cut
-    origin:      how the row began: first of its rollout, fork, break, …
+    origin:      how the row began: first of its rollout, fork, break, …; its `chain` is the branch it left, None when
+                 that was dropped
     """
 
     branch: int
@@ -90,8 +91,12 @@ def merge(transitions: Sequence[Transition], options: Options | None = None) -> 
         raise MixedRollouts("transitions of several rollouts were given to merge: merge each rollout by itself")
     turns = sorted(transitions, key=_order)
     merged = Merged([], [], Counter())
-    for chain in grow((turn.prompt_ids.tobytes(), turn.response_ids.tobytes()) for turn in turns):
-        _lay(chain, turns, options, merged)
+    branches: dict[int | None, int] = {}
+    for number, chain in enumerate(grow((turn.prompt_ids.tobytes(), turn.response_ids.tobytes()) for turn in turns)):
+        branches[number] = len(merged.trajectories)
+        chain.origin = replace(chain.origin, chain=branches.get(chain.origin.chain))
+        if not _lay(chain, turns, options, merged):
+            del branches[number]
     return merged
 
 
@@ -99,15 +104,18 @@ def _order(transition: Transition) -> tuple[int, int, str, str]:
     return transition.start_ns, len(transition.prompt_ids), transition.span_id, transition.trace_id
 
 
-def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Merged) -> None:
-    """Turn a chain into a trajectory, as far as the length limit lets it, and say what became of its turns."""
+def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Merged) -> bool:
+    """Turn a chain into a trajectory, as far as the length limit lets it, and say what became of its turns.
+
+    False when nothing of it is left.
+    """
     whole = chain.steps[-1].end
     length = _length(chain, options)
     steps = [step for step in chain.steps if step.start < length]
     for step in chain.steps[len(steps) :]:
         merged.rows.append(drop(turns[step.turn], Reason.OVERLONG, f"the trajectory has {whole} tokens"))
     if not steps:
-        return
+        return False
     branch = len(merged.trajectories)
     for step in steps:
         turn = turns[step.turn]
@@ -120,6 +128,7 @@ def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Me
     merged.notes["cut"] += length < whole
     merged.notes["without_logprobs"] += trajectory.old_logps is None
     merged.notes["mixed_policies"] += "," in (trajectory.policy_version or "")
+    return True
 
 
 def _length(chain: Chain, options: Options) -> int:

@@ -81,15 +81,13 @@ def select(rollout: Rollout, options: Options) -> tuple[list[Turn], list[SpanRow
     kept: list[Turn] = []
     rows = [drop(span, Reason.UNREAD, str(span.reason)) for span in rollout.dropped]
     seen: set[tuple[str, str]] = set()
-    no_reward = options.require_reward and rollout_reward(rollout, options)[0] is None
+    unworthy = _unworthy(rollout, options)
     for turn in rollout.turns:
         if (turn.trace_id, turn.span_id) in seen:
             rows.append(drop(turn, Reason.DUPLICATE))
             continue
         seen.add((turn.trace_id, turn.span_id))
-        refused = _refused(turn, options)
-        if refused is None and no_reward:
-            refused = Reason.NO_REWARD, ""
+        refused = _refused(turn, options) or unworthy
         if refused is None:
             kept.append(turn)
         else:
@@ -123,6 +121,17 @@ def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
         return Reason.EMPTY, ""
     if options.drop_truncated and turn.finish_reason in CUT_SHORT:
         return Reason.TRUNCATED, turn.finish_reason or ""
+    return None
+
+
+def _unworthy(rollout: Rollout, options: Options) -> tuple[Reason, str] | None:
+    if not options.require_reward and options.min_reward is None:
+        return None
+    reward, source = rollout_reward(rollout, options)
+    if reward is None:
+        return Reason.NO_REWARD, str(source)
+    if options.min_reward is not None and reward < options.min_reward:
+        return Reason.LOW_REWARD, str(reward)
     return None
 
 

@@ -54,12 +54,13 @@ def conversation() -> list[Rollout]:
     """Two calls with unlike arguments, a tool's answer, a last word; and a rollout of one turn."""
     asked = [said("system", "s"), said("user", "1+1?")]
     answered = [*asked, called("add", '{"a": 1, "b": 1}'), said("tool", "2", tool_call_id="call_1")]
+    last = said("assistant", "two")
     return [
         rollout(
             [
                 turn(0, [10, 11], [12, 1], messages=asked, response=called("add", '{"a":1,"b":1}'), tools=TOOLS),
                 turn(
-                    1, [10, 11, 12, 1, 13], [14, 1], messages=answered, response=said("assistant", "two"), tools=TOOLS
+                    1, [10, 11, 12, 1, 13], [14, 1], messages=answered, response=last, tools=TOOLS
                 ),
             ],
             rewards=1.0,

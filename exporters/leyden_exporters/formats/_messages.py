@@ -51,6 +51,7 @@ def read_conversations(
         report.rewards[source] += 1
         made, rows = conversations(rollout, options)
         report.add(rows)
+        report.choices(rollout.turns)
         for conversation in made:
             assistant = sum(message.get("role") == "assistant" for message in conversation.messages)
             report.origins[conversation.origin.kind] += 1
