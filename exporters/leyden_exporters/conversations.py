@@ -61,7 +61,7 @@ def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation
         replies = tuple(step.start - 1 for step in chain.steps)
         messages = list(members[-1].messages)
         for place, turn in zip(replies, members, strict=True):
-            messages[place : place + 1] = [_reply(turn)]
+            messages[place : place + 1] = [reply(turn)]
         made.append(
             Conversation(branch, tuple(members), tuple(messages), replies, tuple(members[-1].tools), chain.origin)
         )
@@ -77,7 +77,7 @@ class _Symbols:
     def turn(self, turn: Turn) -> tuple[bytes, bytes]:
         tools = self._number(json.dumps(list(turn.tools), sort_keys=True))
         prompt = [tools, *(self._number(meaning(message)) for message in turn.messages)]
-        return np.array(prompt, np.int32).tobytes(), np.array([self._number(meaning(_reply(turn)))], np.int32).tobytes()
+        return np.array(prompt, np.int32).tobytes(), np.array([self._number(meaning(reply(turn)))], np.int32).tobytes()
 
     def _number(self, text: str) -> int:
         return self._numbers.setdefault(text, len(self._numbers))
@@ -95,8 +95,9 @@ def meaning(message: Message) -> str:
     return json.dumps({key: value for key, value in said.items() if value}, sort_keys=True)
 
 
-def _reply(turn: Turn) -> Message:
-    assert turn.response is not None  # conversations() keeps no other
+def reply(turn: Turn) -> Message:
+    """The turn's response as a message; only for turns that have one."""
+    assert turn.response is not None
     return {"role": "assistant"} | {key: value for key, value in turn.response.items() if key != "finish_reason"}
 
 

@@ -82,6 +82,7 @@ class Options:
     max_tokens:      longest trajectory in tokens; None is no limit
     overlong:        what happens to longer ones
     train_shared:    train a response in every branch that holds it, instead of once, in the first
+    selection:       the query that chose the rollouts, in words, for the dataset card
     retokenise:      gives ids to turns the server gave none for; they are marked `ids_source="retokenised"`
     """
 
@@ -99,6 +100,7 @@ class Options:
     max_tokens: int | None = None
     overlong: Overlong = Overlong.CUT
     train_shared: bool = False
+    selection: str = ""
     retokenise: Retokenise | None = None
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,9 @@ from leyden_exporters.files import new_file, new_folder
 JSON = pa.json_()
 """One JSON value, held as text; `datasets` reads it as its `Json` feature."""
 
+SUFFIXES = (".jsonl", ".parquet", "")
+"""What a row file's path may end in; "" is a folder."""
+
 _ROWS_AT_ONCE = 1024
 
 
@@ -29,7 +32,7 @@ class RowFile(Protocol):
     """An open row file."""
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append one row of plain JSON values, keyed by column."""
+        """Append one row of plain JSON values, keyed by column; JSON Lines may leave nullable ones out."""
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
         """Append the rows of a batch, whose schema is the file's."""
@@ -39,30 +42,23 @@ class RowFile(Protocol):
 
 
 @contextmanager
-def new_rows(path: Path, schema: pa.Schema) -> Iterator[RowFile]:
+def new_rows(path: Path, schema: pa.Schema, suffixes: Collection[str] = SUFFIXES) -> Iterator[RowFile]:
     """A row file that appears at `path` when the block ends well.
 
     `.jsonl` and `.parquet` name a file; no suffix names a new folder, which then holds `train.parquet`.
 
-    Raises PathUnwritable for any other suffix, and as `files` does.
+    Raises PathUnwritable for a suffix that is not among `suffixes`, and as `files` does.
     """
-    match path.suffix:
-        case ".jsonl" | ".parquet":
-            with new_file(path) as temporary:
-                file: RowFile = (_JsonLines if path.suffix == ".jsonl" else _Parquet)(temporary, schema)
-                try:
-                    yield file
-                finally:
-                    file.close()
-        case "":
-            with new_folder(path) as folder:
-                file = _Parquet(folder / "train.parquet", schema)
-                try:
-                    yield file
-                finally:
-                    file.close()
-        case suffix:
-            raise PathUnwritable(f"cannot write {path}: {suffix} is not .jsonl, .parquet or a folder without a suffix")
+    if path.suffix not in suffixes:
+        allowed = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
+        raise PathUnwritable(f"cannot write {path}: this format's path ends in {allowed}")
+    with new_file(path) if path.suffix else new_folder(path) as temporary:
+        target = temporary if path.suffix else temporary / "train.parquet"
+        file: RowFile = _JsonLines(target, schema) if path.suffix == ".jsonl" else _Parquet(target, schema)
+        try:
+            yield file
+        finally:
+            file.close()
 
 
 class _JsonLines:
@@ -71,7 +67,7 @@ class _JsonLines:
         self._file = path.open("w", encoding="utf-8")
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self._file.write(to_text({name: row[name] for name in self._names}) + "\n")
+        self._file.write(to_text({name: row[name] for name in self._names if name in row}) + "\n")
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
         for row in batch.to_pylist():

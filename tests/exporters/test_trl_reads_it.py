@@ -59,9 +59,7 @@ def conversation() -> list[Rollout]:
         rollout(
             [
                 turn(0, [10, 11], [12, 1], messages=asked, response=called("add", '{"a":1,"b":1}'), tools=TOOLS),
-                turn(
-                    1, [10, 11, 12, 1, 13], [14, 1], messages=answered, response=last, tools=TOOLS
-                ),
+                turn(1, [10, 11, 12, 1, 13], [14, 1], messages=answered, response=last, tools=TOOLS),
             ],
             rewards=1.0,
         ),

@@ -5,11 +5,36 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from leyden_exporters.errors import FormatUnknown
-from leyden_exporters.formats import trajectories, trl_sft, trl_sft_tokens, turns
+from leyden_exporters.formats import (
+    axolotl,
+    openai_dpo,
+    openai_sft,
+    replay,
+    trajectories,
+    trl_dpo,
+    trl_kto,
+    trl_reward,
+    trl_sft,
+    trl_sft_tokens,
+    turns,
+)
 from leyden_exporters.formats._format import Format, Write
 
 FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT for module in (turns, trajectories, trl_sft, trl_sft_tokens)
+    module.FORMAT.name: module.FORMAT
+    for module in (
+        turns,
+        trajectories,
+        replay,
+        trl_sft,
+        trl_sft_tokens,
+        trl_dpo,
+        trl_kto,
+        trl_reward,
+        openai_sft,
+        openai_dpo,
+        axolotl,
+    )
 }
 """Every format that reads rollouts."""
 

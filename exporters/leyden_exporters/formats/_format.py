@@ -10,6 +10,7 @@ from leyden_store.turns import Rollout
 
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
+from leyden_exporters.rows import SUFFIXES
 
 Write = Callable[[Iterable[Rollout], Path, Options], Report]
 """Writes the rollouts to a path, whole or not at all, reading them once in the order given."""
@@ -26,4 +27,4 @@ class Format:
     name: str
     summary: str
     write: Write
-    suffixes: tuple[str, ...] = (".jsonl", ".parquet", "")
+    suffixes: tuple[str, ...] = SUFFIXES

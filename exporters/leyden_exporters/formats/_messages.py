@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rewards import rollout_reward
-from leyden_exporters.rows import new_rows
+from leyden_exporters.rows import SUFFIXES, new_rows
 
 
 def write_conversations(
@@ -23,13 +23,14 @@ def write_conversations(
     options: Options,
     schema: pa.Schema,
     row: Callable[[Conversation], Mapping[str, Any]],
+    suffixes: Collection[str] = SUFFIXES,
 ) -> Report:
     """Write one row per conversation.
 
     Raises OptionsInvalid when asked for something only tokens can give.
     """
     report = Report()
-    with new_rows(path, schema) as file:
+    with new_rows(path, schema, suffixes) as file:
         for _, _, conversation in read_conversations(rollouts, options, report):
             file.add(row(conversation))
             report.written += 1
@@ -43,8 +44,7 @@ def read_conversations(
 
     Raises OptionsInvalid when asked for something only tokens can give.
     """
-    if options.max_tokens is not None or options.require_logprobs:
-        raise OptionsInvalid("this format holds messages, not tokens: leave out max_tokens and require_logprobs")
+    refuse_token_options(options)
     for rollout in rollouts:
         reward, source = rollout_reward(rollout, options)
         report.rollouts += 1
@@ -58,3 +58,9 @@ def read_conversations(
             if assistant > len(conversation.replies):
                 report.notes["untrainable_replies"] += assistant - len(conversation.replies)
             yield rollout, reward, conversation
+
+
+def refuse_token_options(options: Options) -> None:
+    """Raises OptionsInvalid when asked for something only tokens can give."""
+    if options.max_tokens is not None or options.require_logprobs:
+        raise OptionsInvalid("this format holds messages, not tokens: leave out max_tokens and require_logprobs")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from leyden_exporters.formats._format import Format
 from leyden_exporters.formats._messages import write_conversations
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
-from leyden_exporters.rows import JSON
+from leyden_exporters.rows import JSON, to_text
 
 _SCHEMA = pa.schema([pa.field("messages", pa.list_(JSON), nullable=False), pa.field("tools", pa.string())])
 
@@ -32,8 +31,13 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
 
 def row(conversation: Conversation) -> dict[str, Any]:
     """One conversation in TRL's columns."""
-    tools = json.dumps(list(conversation.tools), ensure_ascii=False) if conversation.tools else None
-    return {"messages": [for_template(message) for message in conversation.messages], "tools": tools}
+    messages = [for_template(message) for message in conversation.messages]
+    return {"messages": messages, "tools": tools_text(conversation.tools)}
+
+
+def tools_text(tools: Sequence[Mapping[str, Any]]) -> str | None:
+    """Tool definitions as JSON text, which TRL parses; None without any."""
+    return to_text(list(tools)) if tools else None
 
 
 def for_template(message: Message) -> dict[str, Any]:
