@@ -33,7 +33,7 @@ def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
     group_of: dict[Key, list[Read]] = {}
     by_key = {_key(read): read for read in reads}
     above = {_key(read): _llm_above(read, tree, by_key) for read in reads}
-    open_by_id: dict[str, list[Read]] = {}
+    open_by_id: dict[str, dict[str, list[Read]]] = {}
     for read in sorted(reads, key=lambda r: (r.span.start_ns, -r.span.end_ns, r.span.trace_id, r.span.span_id)):
         outer = _by_ancestry(read, above) or _by_time(read, open_by_id)
         group = group_of.get(_key(outer)) if outer else None
@@ -69,18 +69,23 @@ def _by_ancestry(read: Read, above: dict[Key, Read | None]) -> Read | None:
     return None
 
 
-def _by_time(read: Read, open_by_id: dict[str, list[Read]]) -> Read | None:
+def _by_time(read: Read, open_by_id: dict[str, dict[str, list[Read]]]) -> Read | None:
+    """The read of another instrumentation, of the same response, whose span is still open when this one starts."""
     response_id = read.call.response_id
     if response_id is None:
         return None
     span = read.span
-    still_open = [other for other in open_by_id.get(response_id, ()) if other.span.end_ns >= span.start_ns]
-    open_by_id[response_id] = [*still_open, read]
-    for other in still_open:
-        if (
-            other.span.scope_name != span.scope_name
-            and other.span.end_ns + _SLACK_NS >= span.end_ns
-            and (other.rollout == read.rollout or not other.rollout or not read.rollout)
-        ):
-            return other
-    return None
+    by_scope = open_by_id.setdefault(response_id, {})
+    outer = None
+    for scope, reads in by_scope.items():
+        if scope == span.scope_name:
+            continue
+        reads[:] = [other for other in reads if other.span.end_ns >= span.start_ns]
+        outer = outer or next((other for other in reads if _encloses(other, read)), None)
+    by_scope.setdefault(span.scope_name, []).append(read)
+    return outer
+
+
+def _encloses(outer: Read, inner: Read) -> bool:
+    same_rollout = outer.rollout == inner.rollout or not outer.rollout or not inner.rollout
+    return same_rollout and outer.span.end_ns + _SLACK_NS >= inner.span.end_ns

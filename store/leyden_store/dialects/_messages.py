@@ -99,15 +99,15 @@ def _content(content: Sequence[Any] | str | None) -> Any:
     return parts
 
 
-def _is_text(part: Any) -> TypeGuard[Mapping[str, str]]:
-    return isinstance(part, Mapping) and part.get("type") == "text" and isinstance(part.get("text"), str)
+def _is_text(part: Any) -> TypeGuard[dict[str, str]]:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 def content_part(part: Any) -> Any:
     """One content part of any shape as OpenAI's; an unknown one is kept as it came."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         return part
     kind = part.get("type")
     if kind in ("text", "input_text", "output_text"):
@@ -127,7 +127,7 @@ def content_part(part: Any) -> Any:
 
 def _image(part: Mapping[str, Any]) -> Any:
     found = part.get("image_url", part.get("url"))
-    details = dict(found) if isinstance(found, Mapping) else {"url": found}
+    details = dict(found) if isinstance(found, dict) else {"url": found}
     source = mapping(part.get("source"))
     if details.get("url") is None and source.get("data"):
         details["url"] = f"data:{source.get('media_type', 'image/png')};base64,{source['data']}"
@@ -163,7 +163,7 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     Several when it carries several tool results, each of which is a message of its own to OpenAI.
     Raises Unreadable when it is no message.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         raise Unreadable(attribute, f"a message is a {type(raw).__name__}, not an object")
     if "parts" not in raw:
         return [from_openai(raw, attribute)]
@@ -174,10 +174,10 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     reasoning: list[str] = []
     refusal: str | None = None
     parts = raw["parts"]
-    if not isinstance(parts, Sequence) or isinstance(parts, str):
+    if not isinstance(parts, list | tuple) or isinstance(parts, str):
         raise Unreadable(attribute, "a message's parts are no list")
     for part in parts:
-        kind = part.get("type") if isinstance(part, Mapping) else None
+        kind = part.get("type") if isinstance(part, dict) else None
         if kind == "tool_call":
             calls.append(tool_call(part.get("id"), part.get("name"), part.get("arguments")))
         elif kind == "tool_call_response":
@@ -220,7 +220,7 @@ def tool_result(value: Any) -> Any:
     """A tool's result as message content: text as it is, content parts as parts, anything else as JSON."""
     if value is None or isinstance(value, str):
         return value or ""
-    if isinstance(value, list) and value and all(isinstance(item, Mapping) and "type" in item for item in value):
+    if isinstance(value, list) and value and all(isinstance(item, dict) and "type" in item for item in value):
         return [content_part(item) for item in value]
     return json.dumps(value, ensure_ascii=False)
 
@@ -231,15 +231,15 @@ def from_openai(raw: Any, attribute: str) -> dict[str, Any]:
     The `function_call` of old is a tool call without an id, and its `function` message a tool message.
     Raises Unreadable when it is no message.
     """
-    if not isinstance(raw, Mapping):
+    if not isinstance(raw, dict):
         raise Unreadable(attribute, f"a message is a {type(raw).__name__}, not an object")
     role = str(raw.get("role") or "assistant")
     content = raw.get("content")
     refusal = text(raw.get("refusal"))
-    if isinstance(content, Sequence) and not isinstance(content, str):
-        refused = [p.get("refusal") for p in content if isinstance(p, Mapping) and p.get("type") == "refusal"]
+    if isinstance(content, list | tuple) and not isinstance(content, str):
+        refused = [p.get("refusal") for p in content if isinstance(p, dict) and p.get("type") == "refusal"]
         refusal = refusal or (text(refused[0]) if refused else None)
-        content = [content_part(p) for p in content if not (isinstance(p, Mapping) and p.get("type") == "refusal")]
+        content = [content_part(p) for p in content if not (isinstance(p, dict) and p.get("type") == "refusal")]
     elif content is not None and not isinstance(content, str):
         content = json.dumps(content, ensure_ascii=False)
     calls = [_openai_tool_call(call) for call in raw.get("tool_calls") or ()]

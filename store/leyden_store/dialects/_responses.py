@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from leyden_store.dialects._messages import from_openai, message, tool_call, tool_result
@@ -13,13 +13,13 @@ def from_response_items(items: Any, attribute: str) -> list[dict[str, Any]]:
     """Items of the Responses API as chat messages; what one assistant turn said and called is one message."""
     if isinstance(items, str):
         return [message("user", items)]
-    if not isinstance(items, Sequence):
+    if not isinstance(items, list | tuple):
         raise Unreadable(attribute, "the input is neither text nor a list of items")
     return join_assistant([_response_item(item, attribute) for item in items])
 
 
 def _response_item(item: Any, attribute: str) -> dict[str, Any]:
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         raise Unreadable(attribute, f"an item is a {type(item).__name__}, not an object")
     kind = item.get("type")
     if kind == "function_call":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from leyden_store.dialects._values import Unreadable, mapping
@@ -16,16 +16,16 @@ def tools(definitions: Any, attribute: str) -> list[dict[str, Any]]:
     """
     if definitions is None:
         return []
-    if isinstance(definitions, Mapping):
+    if isinstance(definitions, dict):
         definitions = [definitions]
-    if not isinstance(definitions, Sequence) or isinstance(definitions, str):
+    if not isinstance(definitions, list | tuple) or isinstance(definitions, str):
         raise Unreadable(attribute, "tool definitions are no list")
     return [_tool(definition, attribute) for definition in definitions]
 
 
 def _tool(definition: Any, attribute: str) -> dict[str, Any]:
     definition = _loaded(definition, attribute)
-    if not isinstance(definition, Mapping):
+    if not isinstance(definition, dict):
         raise Unreadable(attribute, f"a tool definition is a {type(definition).__name__}, not an object")
     function = mapping(definition.get("function")) or definition
     name = function.get("name")
@@ -65,7 +65,7 @@ def params(raw: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in raw.items():
         if value is None or key in _NO_PARAMETERS:
             continue
-        if key == "extra_body" and isinstance(value, Mapping):
+        if key == "extra_body" and isinstance(value, dict):
             named.update({k: v for k, v in params(value).items() if k not in named})
             continue
         key = _NAMES.get(key, key)
