@@ -153,7 +153,8 @@ def _place_rewards(
     responses: dict[str, list[tuple[str, Key]]] = {}
     spans = {(span.trace_id, span.span_id): span for span in tree.spans}
     found: list[tuple[Reward, Span | None, str]] = [(r, span, "") for span in tree.spans for r in rewards_of(span)]
-    found += [(r, _span_of(r, spans), r.rollout_id or r.trace_id) for r in posted]
+    of_trace = {root.trace_id: rollout_of.span(root) for root in reversed(tree.roots)}
+    found += [(r, _span_of(r, spans), r.rollout_id or of_trace.get(r.trace_id, "")) for r in posted]
     if any(reward.response_id for reward, _, _ in found):
         for found_rollout in gathered.values():
             for group in found_rollout.calls:

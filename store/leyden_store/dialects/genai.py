@@ -17,7 +17,7 @@ from leyden_store.turns import Call, Usage
 
 NAME = "genai"
 
-LLM_OPERATIONS = frozenset({"chat", "text_completion", "generate_content"})
+LLM_OPERATIONS = ("chat", "text_completion", "generate_content")
 """`gen_ai.operation.name` of one call to a model; every other operation is no turn."""
 
 _PARAM_PREFIX = "gen_ai.request."

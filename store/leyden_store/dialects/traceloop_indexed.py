@@ -16,7 +16,7 @@ from leyden_store.turns import Call
 
 NAME = "traceloop-indexed"
 
-_REQUEST_TYPES = frozenset({"chat", "completion"})
+_REQUEST_TYPES = ("chat", "completion")
 
 
 def matches(span: Span) -> bool:
