@@ -11,6 +11,7 @@ import operator
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 
 from openai import OpenAI
 
@@ -71,15 +72,19 @@ def call_tool(name: str, arguments: str) -> str:
         return f"error: {error}"
 
 
+@cache
+def client() -> OpenAI:
+    return OpenAI()
+
+
 def answer(question: str, max_turns: int = 8) -> str:
     """Ask the model, run the tools it calls, until it answers in words."""
-    client = OpenAI()
     messages: list = [
         {"role": "system", "content": "Answer the question. Use the tools; do not guess."},
         {"role": "user", "content": question},
     ]
     for _ in range(max_turns):
-        reply = client.chat.completions.create(
+        reply = client().chat.completions.create(
             model=os.environ.get("OPENAI_MODEL", "gpt-5-mini"), messages=messages, tools=TOOLS
         )
         message = reply.choices[0].message

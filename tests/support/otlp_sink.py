@@ -35,10 +35,14 @@ class SinkSpan:
 
 
 class OtlpSink:
-    """Listens on a free port of 127.0.0.1 as a context manager; `spans` is what has come in so far, by start time."""
+    """Listens on a free port of 127.0.0.1 as a context manager; `spans` is what has come in so far, by start time.
+
+    headers, bodies: of each request, the body as sent before compression
+    """
 
     def __init__(self) -> None:
         self.headers: list[dict[str, str]] = []
+        self.bodies: list[bytes] = []
         self._spans: list[SinkSpan] = []
         self._lock = threading.Lock()
         sink = self
@@ -50,6 +54,7 @@ class OtlpSink:
                     body = gzip.decompress(body)
                 with sink._lock:
                     sink.headers.append({k.lower(): v for k, v in self.headers.items()} | {":path": self.path})
+                    sink.bodies.append(body)
                     sink._spans.extend(_decode(body))
                 self.send_response(200)
                 self.send_header("content-length", "0")
