@@ -31,7 +31,7 @@ _TALKATIVE = (
     "opentelemetry.exporter.otlp.common.http",
     "opentelemetry.sdk._shared_internal",
 )
-"""Loggers that speak once per failed attempt; what they say first becomes part of our one line."""
+"""Loggers that speak once per failed attempt; the first error becomes part of our one line."""
 
 
 class ReportedExporter(SpanExporter):
@@ -90,7 +90,9 @@ class ReportedExporter(SpanExporter):
     def _hush(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        self._reason = self._reason or record.getMessage()
+        # Retries say at length what a closed port looks like; an error is the collector's answer, or the end of retrying.
+        if record.levelno >= logging.ERROR:
+            self._reason = self._reason or record.getMessage()
         return False
 
 

@@ -30,6 +30,7 @@ class Servers:
 
     A server that refuses the first request with them (400 or 422) gets it again without. If it then answers, it is not
     asked any more; if it refuses again, the fault was not ours. Once a server has taken them, its refusals are its own.
+    The second try is one of the client's own retries: a client made with max_retries=0 sees the first refusal.
     """
 
     def __init__(self) -> None:
