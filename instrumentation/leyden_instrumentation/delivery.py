@@ -90,7 +90,7 @@ class ReportedExporter(SpanExporter):
     def _hush(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        # Retries say at length what a closed port looks like; an error is the collector's answer, or the end of retrying.
+        # A retry tells at length of a closed port; an error is the collector's answer, or the end of retrying.
         if record.levelno >= logging.ERROR:
             self._reason = self._reason or record.getMessage()
         return False
