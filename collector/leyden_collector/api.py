@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from leyden_store.errors import QueryError, SelectionEmpty, TraceNotFound
 from leyden_store.lightning import LightningStore
+from leyden_store.tree_json import tree_json
 from leyden_store.turns import PostedReward
 
 
@@ -26,12 +27,14 @@ class RewardIn(BaseModel):
     response_id: str = ""
     label: str = ""
     explanation: str = ""
-    source: str = Field("api", pattern=r"^(?!span$).+$", description="who gave it")
+    source: str = Field("api", min_length=1, description="who gave it")
 
     @model_validator(mode="after")
     def _names_something(self) -> RewardIn:
         if not (self.rollout_id or self.trace_id or self.response_id):
             raise ValueError("name what is rewarded: rollout_id, or trace_id (and span_id), or response_id")
+        if self.source == "span":
+            raise ValueError("the source 'span' is for rewards that spans carry; name another")
         return self
 
 
@@ -58,7 +61,7 @@ def router(store: LightningStore) -> APIRouter:
     @routes.get("/traces/{trace_id}", summary="One span tree")
     def trace(trace_id: str) -> dict[str, Any]:
         try:
-            return store.trace(trace_id).to_json()
+            return tree_json(store.trace(trace_id))
         except TraceNotFound as error:
             raise HTTPException(404, str(error)) from error
 

@@ -13,8 +13,9 @@ import re
 import zlib
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from chdb import ChdbError
@@ -32,8 +33,22 @@ _TRANSPORT = {
     "send_progress_in_http_headers", "http_headers_progress_interval_ms", "quota_key", "role", "readonly",
 }  # fmt: skip
 
-_INSERT = re.compile(r"^\s*INSERT\s+INTO\s.*\bFORMAT\s+(?P<format>\w+)\s*;?\s*$", re.IGNORECASE | re.DOTALL)
+_INSERT = re.compile(rb"\s*(?P<statement>INSERT\s+INTO\s[^\n]+?)\s+FORMAT\s+(?P<format>\w+)[ \t]*(?:\n|$)", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z_]\w*$")
+
+
+_MAX_FIELD_BYTES = 64 << 20
+"""A form's field holds the query, or a parameter such as a list of ten thousand trace ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a request asks for. insert_format: "" unless it is an INSERT with `data` in that format."""
+
+    sql: str
+    parameters: Mapping[str, str]
+    insert_format: str = ""
+    data: bytes = b""
 
 
 class Gateway:
@@ -55,8 +70,7 @@ class Gateway:
         @routes.api_route("/clickhouse", methods=["GET", "POST"], summary="Query the store (ClickHouse HTTP interface)")
         @routes.api_route("/clickhouse/", methods=["GET", "POST"], include_in_schema=False)
         async def clickhouse(request: Request) -> Response:
-            body = _plain(await request.body(), request.headers.get("content-encoding", ""))
-            return await run_in_threadpool(self._answer, request, body)
+            return await run_in_threadpool(self._answer, request, await _read(request))
 
         @routes.get("/clickhouse/ping", include_in_schema=False)
         async def ping() -> Response:
@@ -72,24 +86,19 @@ class Gateway:
                 if handle is not None:
                     handle.close()
 
-    def _answer(self, request: Request, body: bytes) -> Response:
-        sql = request.query_params.get("query", "")
-        data = body
-        if not sql:
-            sql, data = body.decode(), b""
-        params = {k[6:]: v for k, v in request.query_params.items() if k.startswith("param_")}
-        settings = {
-            k: v for k, v in request.query_params.items() if not k.startswith("param_") and k not in _TRANSPORT
-        }
-        trusted = self._is_admin(request) and request.query_params.get("readonly", "0") == "0"
-        output = request.headers.get("x-clickhouse-format") or request.query_params.get("default_format", "TabSeparated")
+    def _answer(self, request: Request, asked: _Asked) -> Response:
+        trusted = self._is_admin(request) and asked.parameters.get("readonly", "0") == "0"
+        output = request.headers.get("x-clickhouse-format") or asked.parameters.get("default_format", "TabSeparated")
         try:
             with self._handle(self._writers if trusted else self._readers, read_only=not trusted) as engine:
-                insert = _INSERT.match(sql)
-                if insert and trusted:
-                    return _insert(engine, sql, insert["format"], data, settings)
-                result = engine.query(sql if not data else f"{sql}\n{data.decode()}", output, params=params)
-                return Response(result.bytes(), media_type="application/octet-stream", headers={"X-ClickHouse-Format": output})
+                if asked.insert_format and trusted:
+                    _insert(engine, asked)
+                    return Response(b"", headers={"X-ClickHouse-Summary": "{}"})
+                values = {k[6:]: v for k, v in asked.parameters.items() if k.startswith("param_")}
+                result = engine.query(asked.sql, output, params=values)
+                return Response(
+                    result.bytes(), media_type="application/octet-stream", headers={"X-ClickHouse-Format": output}
+                )
         except (ChdbError, RuntimeError) as error:
             return _failure(str(error))
 
@@ -118,18 +127,35 @@ class Gateway:
             pool.put(engine)
 
 
-def _insert(engine: Engine, sql: str, fmt: str, data: bytes, settings: dict[str, str]) -> Response:
-    """An INSERT whose bytes follow in `data`; its settings go into the statement, before the format."""
-    statement = re.sub(r"\bFORMAT\s+\w+\s*;?\s*$", "", sql, flags=re.IGNORECASE)
-    clause = ", ".join(f"{k} = {_quoted(v)}" for k, v in settings.items() if _NAME.match(k))
-    inserter = engine.send_insert(f"{statement} SETTINGS {clause}" if clause else statement, fmt)
+async def _read(request: Request) -> _Asked:
+    """A request in any of the forms ClickHouse takes: the query in the URL, the body or a form, data behind it."""
+    parameters = dict(request.query_params)
+    body = b""
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_part_size=_MAX_FIELD_BYTES) as form:
+            parameters |= {name: value for name, value in form.items() if isinstance(value, str)}
+    else:
+        body = _plain(await request.body(), request.headers.get("content-encoding", ""))
+    text = parameters.get("query", "").encode() + (b"\n" if parameters.get("query") and body else b"") + body
+    insert = _INSERT.match(text)
+    if insert:
+        return _Asked(insert["statement"].decode(), parameters, insert["format"].decode(), text[insert.end() :])
+    return _Asked(text.decode(errors="replace"), parameters)
+
+
+def _insert(engine: Engine, asked: _Asked) -> None:
+    """An INSERT whose bytes follow; its settings go into the statement."""
+    settings = {
+        k: v for k, v in asked.parameters.items() if k not in _TRANSPORT and not k.startswith("param_") and _NAME.match(k)
+    }
+    clause = ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items())
+    inserter = engine.send_insert(f"{asked.sql} SETTINGS {clause}" if clause else asked.sql, asked.insert_format)
     try:
-        inserter.append(data)
+        inserter.append(asked.data)
         inserter.finish()
     except BaseException:
         inserter.cancel()
         raise
-    return Response(b"", headers={"X-ClickHouse-Summary": "{}"})
 
 
 def _quoted(value: str) -> str:

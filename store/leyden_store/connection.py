@@ -149,7 +149,7 @@ class Connection:
 
 def _translated(error: Exception, target: dsns.Embedded | dsns.Server) -> StoreError | QueryFailed:
     """The engine's error as ours, in one line: which of the two it is depends on whether ClickHouse answered at all."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" (for url ")[0]
     where = f"{target.host}:{target.port}" if isinstance(target, dsns.Server) else str(target.path)
     if isinstance(error, OperationalError) or "Connection refused" in text or "Max retries" in text:
         return StoreUnreachable(

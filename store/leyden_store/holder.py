@@ -74,7 +74,7 @@ def hold(path: Path, *, wait_s: float = 10.0) -> Holder | HolderInfo:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return Holder(path, lock)
         except BlockingIOError:
-            info = _read(path)
+            info = read_holder(path)
         if info is not None and info.url:
             lock.close()
             return info
@@ -87,7 +87,8 @@ def hold(path: Path, *, wait_s: float = 10.0) -> Holder | HolderInfo:
         time.sleep(0.05)
 
 
-def _read(path: Path) -> HolderInfo | None:
+def read_holder(path: Path) -> HolderInfo | None:
+    """Who says to hold the store at `path`; None when nobody does. A killed holder's word stands until the next."""
     try:
         return HolderInfo(**json.loads((path / "holder.json").read_text()))
     except (OSError, ValueError, TypeError):

@@ -13,8 +13,6 @@ from leyden_store.connection import Connection
 from leyden_store.errors import OtlpInvalid, StoreError
 
 _SETTINGS = {
-    "format_schema_source": "string",
-    "format_schema_message_name": "Request",
     "input_format_protobuf_oneof_presence": 1,
     "async_insert": 0,  # an answer means stored
     "max_partitions_per_insert_block": 0,  # late spans may fall in any day
@@ -63,10 +61,13 @@ class OtlpWriter:
                 self._write_embedded(segment, token)
             else:
                 with self._connection.client() as client:
-                    client.raw_insert(
-                        "otlp_traces", insert_block=segment, fmt="Protobuf",
-                        settings={**_SETTINGS, "format_schema": sql.proto(), "insert_deduplication_token": token},
-                    )  # fmt: skip
+                    schema = {
+                        "format_schema_source": "string",
+                        "format_schema": sql.proto().read_text(),
+                        "format_schema_message_name": "Request",
+                    }
+                    settings = {**_SETTINGS, **schema, "insert_deduplication_token": token}
+                    client.raw_insert("otlp_traces", insert_block=segment, fmt="Protobuf", settings=settings)
         except Exception as error:
             text = " ".join(str(error).split())
             if any(name in text for name in _MALFORMED):
@@ -83,8 +84,11 @@ class OtlpWriter:
                 self._engine = None
 
     def _write_embedded(self, segment: bytes, token: str) -> None:
-        """A handle of its own: readers' queries never hold up an insert."""
-        settings = {**_SETTINGS, "format_schema": sql.proto(), "insert_deduplication_token": token}
+        """On a handle of its own: readers' queries never hold up an insert.
+
+        The schema goes by its file: the engine would write one given as a string into the working directory.
+        """
+        settings = {**_SETTINGS, "format_schema": f"{sql.proto()}:Request", "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with self._lock:
             if self._engine is None:

@@ -84,6 +84,11 @@ class LightningStore:
         for batch in self._batches(selection or Selection()):
             yield from self._spans(batch)
 
+    def span_tables(self, selection: Selection | None = None) -> Iterator[pa.Table]:
+        """The selected traces' rows of `otel_traces`, every column, each span once; a table a batch of rollouts."""
+        for batch in self._batches(selection or Selection()):
+            yield self.connection.table(sql.query("otel_traces"), _where(batch))
+
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
         found = self.connection.rows(
@@ -177,6 +182,11 @@ class LightningStore:
         )
         return dataset_id
 
+    def schema(self) -> str:
+        """The newest migration applied."""
+        (row,) = self.connection.rows("SELECT argMax(Name, Version) AS name FROM schema_migrations")
+        return str(row["name"])
+
     def stats(self) -> dict[str, int]:
         """Rows and bytes on disk: what `leyden store stats` prints."""
         (row,) = self.connection.rows(sql.query("stats"))
@@ -197,12 +207,7 @@ class LightningStore:
             yield batch
 
     def _spans(self, batch: list[dict[str, Any]]) -> Iterator[Span]:
-        parameters = {
-            "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
-            "start_ns": min(row["start_ns"] for row in batch),
-            "end_ns": max(row["end_ns"] for row in batch),
-        }
-        return rows.spans(self.connection.table(sql.query("spans"), parameters))
+        return rows.spans(self.connection.table(sql.query("spans"), _where(batch)))
 
     def _posted_rewards(self, batch: list[dict[str, Any]]) -> list[PostedReward]:
         found = self.connection.rows(
@@ -221,3 +226,12 @@ class LightningStore:
             f"SELECT DISTINCT TraceId, SpanId FROM ({selection.sql}\n)", selection.parameters, READ_ONLY
         )
         return set(zip(table["TraceId"].to_pylist(), table["SpanId"].to_pylist(), strict=True))
+
+
+def _where(batch: list[dict[str, Any]]) -> dict[str, Any]:
+    """The parameters by which the span queries find a batch of rollouts."""
+    return {
+        "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
+        "start_ns": min(row["start_ns"] for row in batch),
+        "end_ns": max(row["end_ns"] for row in batch),
+    }

@@ -68,14 +68,15 @@ class Runs:
         self._write(run)
         return run
 
-    def metrics(self, run_id: str, step: int, values: Mapping[str, float]) -> None:
-        """Record metrics of one step."""
+    def metrics(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
+        """Record the metrics of some steps."""
         now = datetime.now(UTC)
         self._connection.insert(
             "run_metrics",
             [
-                {"RunId": run_id, "Step": step, "Name": n, "Value": float(v), "Timestamp": now}
-                for n, v in values.items()
+                {"RunId": run_id, "Step": step, "Name": name, "Value": float(value), "Timestamp": now}
+                for step, values in steps
+                for name, value in values.items()
             ],
         )
 

@@ -45,6 +45,7 @@ class SavedQueries:
         It is run once, reading nothing, so that what cannot work is refused now: raises QueryRefused when it gives no
         TraceId, QueryFailed when ClickHouse does not take it.
         """
+        sql = sql.strip().rstrip(";").rstrip()
         self.columns(sql)
         versions = self._versions(name, deleted=True)
         saved = SavedQuery(

@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 _PACKAGE = files("leyden_store")
 
 
 @cache
 def query(name: str) -> str:
-    """The text of `queries/{name}.sql`."""
-    return (_PACKAGE / "queries" / f"{name}.sql").read_text()
+    """The statement in `queries/{name}.sql`."""
+    (statement,) = statements((_PACKAGE / "queries" / f"{name}.sql").read_text())
+    return statement
 
 
-@cache
-def proto() -> str:
-    """The Protobuf schema ClickHouse reads OTLP trace requests with."""
-    return (_PACKAGE / "schema" / "otlp_traces.proto").read_text()
+def proto() -> Path:
+    """The file of the Protobuf schema that ClickHouse reads OTLP trace requests with."""
+    return Path(str(_PACKAGE / "schema" / "otlp_traces.proto"))
 
 
 def migrations() -> list[tuple[int, str, list[str]]]:

@@ -1,0 +1,67 @@
+"""Formats that write spans as they are stored rather than what they mean: `spans` (Parquet) and `otlp` (protobuf)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from leyden_store.lightning import LightningStore
+from leyden_store.otlp import encode_traces
+from leyden_store.runs import SpanKey
+from leyden_store.selection import Selection
+from leyden_store.spans import Span
+
+from leyden_exporters.errors import PathUnwritable
+from leyden_exporters.files import new_file
+
+_PER_REQUEST = 2048
+"""Spans an OTLP request holds: some 3 MB, well under every receiver's limit."""
+
+WriteSpans = Callable[[LightningStore, Selection, Path], list[SpanKey]]
+"""Writes the selected traces to a path, whole or not at all; which spans those were."""
+
+
+def write_spans(store: LightningStore, selection: Selection, path: Path) -> list[SpanKey]:
+    """Parquet with the columns of `otel_traces`, each span once."""
+    _check_suffix(path, ".parquet", "spans")
+    keys: list[SpanKey] = []
+    with new_file(path) as temporary:
+        writer: pq.ParquetWriter | None = None
+        try:
+            for table in store.span_tables(selection):
+                writer = writer or pq.ParquetWriter(temporary, table.schema, compression="zstd")
+                writer.write_table(table)
+                keys += zip(table["TraceId"].to_pylist(), table["SpanId"].to_pylist(), strict=True)
+        finally:
+            if writer is not None:
+                writer.close()
+    return keys
+
+
+def write_otlp(store: LightningStore, selection: Selection, path: Path) -> list[SpanKey]:
+    """An OTLP file `leyden ingest` and any OTLP receiver read: one ExportTraceServiceRequest in protobuf.
+
+    Protobuf merges concatenated messages, so the file is written piece by piece and read as one request.
+    """
+    _check_suffix(path, ".pb", "otlp")
+    keys: list[SpanKey] = []
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        spans = store.spans(selection)
+        while piece := list(islice(spans, _PER_REQUEST)):
+            file.write(encode_traces(piece))
+            keys += _keys(piece)
+    return keys
+
+
+SPAN_FORMATS: dict[str, WriteSpans] = {"spans": write_spans, "otlp": write_otlp}
+
+
+def _keys(spans: list[Span]) -> Iterator[SpanKey]:
+    return ((span.trace_id, span.span_id) for span in spans)
+
+
+def _check_suffix(path: Path, suffix: str, name: str) -> None:
+    if path.suffix != suffix:
+        raise PathUnwritable(f"{path}: the format {name!r} is written to a {suffix} file")

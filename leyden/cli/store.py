@@ -1,0 +1,47 @@
+"""`leyden store migrate|stats|compact`: look after the store."""
+
+from __future__ import annotations
+
+import argparse
+
+from leyden.cli._shared import add_store, open_store, print_json
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("store", help="look after the store", description=__doc__)
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    migrate = actions.add_parser("migrate", help="bring the schema to this version (opening a store does it too)")
+    migrate.set_defaults(run=_migrate)
+    stats = actions.add_parser("stats", help="what it holds and how large it is")
+    stats.add_argument("--json", action="store_true", help="one JSON object")
+    stats.set_defaults(run=_stats)
+    compact = actions.add_parser("compact", help="merge parts now: folds retried spans away, frees disk")
+    compact.set_defaults(run=_compact)
+    for action in (migrate, stats, compact):
+        add_store(action)
+
+
+def _migrate(args: argparse.Namespace) -> int:
+    with open_store(args.store) as store:
+        print(f"the schema is at {store.schema()}")
+    return 0
+
+
+def _stats(args: argparse.Namespace) -> int:
+    with open_store(args.store) as store:
+        stats = store.stats()
+    if args.json:
+        print_json(stats)
+    else:
+        width = max(len(name) for name in stats)
+        for name, value in stats.items():
+            print(f"{name.replace('_', ' '):<{width}}  {value:>14,}")
+    return 0
+
+
+def _compact(args: argparse.Namespace) -> int:
+    with open_store(args.store) as store:
+        before = store.stats()["bytes_on_disk"]
+        store.compact()
+        print(f"compacted: {before:,} → {store.stats()['bytes_on_disk']:,} bytes")
+    return 0

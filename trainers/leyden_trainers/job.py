@@ -1,0 +1,104 @@
+"""A training job: from a selection in the store to a checkpoint, recorded as a run with all it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+from leyden_exporters.build import trajectory_table
+from leyden_exporters.options import Options
+from leyden_exporters.report import Report
+from leyden_store.lightning import LightningStore
+from leyden_store.runs import Run, Runs, SpanKey, new_id
+from leyden_store.selection import Selection
+
+from leyden_trainers.plugin import OnMetrics, find_trainer, ignore
+from leyden_trainers.settings import config_from_sets
+
+_METRICS_EVERY_S = 2.0
+
+
+def train(
+    store: LightningStore,
+    selection: Selection,
+    *,
+    trainer: str,
+    model: str,
+    out: Path,
+    sets: Sequence[str] = (),
+    options: Options | None = None,
+    on_data: Callable[[pa.Table, Report], None] = lambda table, report: None,
+    on_metrics: OnMetrics = ignore,
+) -> Run:
+    """Train `model` on the selected rollouts and record the run: query, settings, report, spans, metrics, checkpoint.
+
+    Settings are checked before anything is read, the data before anything is loaded. A run that fails is recorded
+    as failed, with the error, which is raised on. Raises the errors of the store, the exporters and the trainers.
+    """
+    plugin = find_trainer(trainer)
+    config = config_from_sets(plugin, sets)
+    table, report = trajectory_table(store.rollouts(selection), options)
+    on_data(table, report)
+    run = Run(
+        run_id=new_id(),
+        trainer=trainer,
+        model=model,
+        query=selection.query,
+        query_version=selection.version,
+        sql=selection.sql,
+        config=config.model_dump(mode="json"),
+        report=report.to_json(),
+        code_version=version("leyden"),
+    )
+    run = store.runs.start(run, _spans(report))
+    metrics = _Metrics(store.runs, run.run_id)
+    try:
+
+        def measured(step: int, values: Mapping[str, float]) -> None:
+            metrics.add(step, values)
+            on_metrics(step, values)
+
+        result = plugin.train(table, model=model, out=out, config=config, on_metrics=measured)
+        metrics.flush()
+        return store.runs.succeed(run, str(result.checkpoint.absolute()), folder_hash(result.checkpoint), result.metrics)
+    except BaseException as error:
+        metrics.flush()
+        store.runs.fail(run, f"{type(error).__name__}: {error}"[:2000])
+        raise
+
+
+def folder_hash(folder: Path) -> str:
+    """SHA-256 over a checkpoint's files, names included."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder)}\0".encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+class _Metrics:
+    """Metrics on their way to the store, a few seconds at a time: an insert a step would slow small models down."""
+
+    def __init__(self, runs: Runs, run_id: str) -> None:
+        self._runs = runs
+        self._run_id = run_id
+        self._waiting: list[tuple[int, Mapping[str, float]]] = []
+        self._written = time.monotonic()
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        self._waiting.append((step, dict(values)))
+        if time.monotonic() - self._written > _METRICS_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        self._runs.metrics(self._run_id, self._waiting)
+        self._waiting, self._written = [], time.monotonic()
+
+
+def _spans(report: Report) -> list[SpanKey]:
+    return [(row.trace_id, row.span_id) for row in report.spans if row.reason is None]
