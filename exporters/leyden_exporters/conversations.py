@@ -38,9 +38,13 @@ class Conversation:
     tools: tuple[Mapping[str, Any], ...]
     origin: Origin
 
+    def kept(self) -> list[SpanRow]:
+        """The rows of its turns when it is written."""
+        return [SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, "", self.branch) for turn in self.turns]
+
 
 def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation], list[SpanRow]]:
-    """The rollout's conversations, and a row for every LLM span, kept or dropped.
+    """The rollout's conversations, and a row for every LLM span that is in none.
 
     Messages are compared by meaning: tool arguments as parsed JSON, absent and empty content alike, reasoning left
     out, since clients do not send it back. Turns with other tools begin another conversation.
@@ -56,7 +60,6 @@ def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation
     made = []
     for branch, chain in enumerate(grow(symbols.turn(turn) for turn in turns)):
         members = [turns[step.turn] for step in chain.steps]
-        rows += [SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, "", branch) for turn in members]
         # Symbol 0 stands for the tools.
         replies = tuple(step.start - 1 for step in chain.steps)
         messages = list(members[-1].messages)

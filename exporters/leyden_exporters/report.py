@@ -50,6 +50,8 @@ class Reason(StrEnum):
     """The rollout's reward is below the one asked for."""
     OVERLONG = "overlong"
     """Beyond `max_tokens`."""
+    UNFIT = "unfit"
+    """The format cannot say this conversation; the detail says what."""
     NO_PAIR = "no_pair"
     """The format pairs rollouts of one task, and this one found no partner."""
 

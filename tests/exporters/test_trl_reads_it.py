@@ -98,6 +98,29 @@ def test_sft_on_tokens_trains_what_was_sampled_and_nothing_else(
     assert sorted(trained) == sorted(tokenizer.decode(ids) for ids in ([12, 1, 14, 1], [21, 1]))
 
 
+# TRL's own call of a name that transformers renamed.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", ["trl-dpo", "trl-kto", "trl-reward"])
+def test_preferences_train_a_step(tmp_path: Path, name: str, tokenizer: Any) -> None:
+    import trl
+
+    kind = {"trl-dpo": "DPO", "trl-kto": "KTO", "trl-reward": "Reward"}[name]
+    asked = [said("user", "1+1?")]
+    replies = [called("add", '{"a":1,"b":1}'), called("find", '{"text":"x"}'), said("assistant", "two")]
+    rollouts = [
+        rollout([turn(0, messages=asked, response=reply, tools=TOOLS)], group_id="g", rewards=float(place))
+        for place, reply in enumerate([*replies, said("assistant", "2")])
+    ]
+    dataset = _loaded(FORMATS[name], rollouts, tmp_path, ".parquet")
+    config, trainer = getattr(trl, f"{kind}Config"), getattr(trl, f"{kind}Trainer")
+    model = _model(tokenizer, labels=1 if kind == "Reward" else 0)
+    more = {"ref_model": _model(tokenizer)} if kind in ("DPO", "KTO") else {}
+    made = trainer(
+        model=model, args=config(**_arguments(tmp_path)), train_dataset=dataset, processing_class=tokenizer, **more
+    )
+    assert made.train().training_loss > 0
+
+
 def _loaded(form: Any, rollouts: list[Rollout], folder: Path, suffix: str) -> Any:
     from datasets import load_dataset
 
@@ -111,8 +134,34 @@ def _loaded(form: Any, rollouts: list[Rollout], folder: Path, suffix: str) -> An
 
 def _train(dataset: Any, tokenizer: Any, folder: Path, **settings: Any) -> list[str]:
     """One SFT step on a tiny model; the texts of the tokens with a label, one per row."""
-    from transformers import LlamaConfig, LlamaForCausalLM
     from trl import SFTConfig, SFTTrainer
+
+    arguments = SFTConfig(**_arguments(folder), **settings)
+    trainer = SFTTrainer(_model(tokenizer), arguments, train_dataset=dataset, processing_class=tokenizer)
+    batch = next(iter(trainer.get_train_dataloader()))
+    assert trainer.train().training_loss > 0
+    return [
+        tokenizer.decode(ids[labels != -100]) for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True)
+    ]
+
+
+def _arguments(folder: Path) -> dict[str, Any]:
+    return {
+        "output_dir": str(folder / "run"),
+        "max_steps": 1,
+        "per_device_train_batch_size": 2,
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "activation_checkpointing": False,
+        "dataloader_pin_memory": False,
+        "disable_tqdm": True,
+        "save_strategy": "no",
+    }
+
+
+def _model(tokenizer: Any, labels: int = 0) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
     size = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -124,23 +173,6 @@ def _train(dataset: Any, tokenizer: Any, folder: Path, **settings: Any) -> list[
         bos_token_id=None,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        **({"num_labels": labels} if labels else {}),
     )
-    arguments = SFTConfig(
-        output_dir=str(folder / "run"),
-        max_steps=1,
-        per_device_train_batch_size=2,
-        report_to="none",
-        use_cpu=True,
-        bf16=False,
-        activation_checkpointing=False,
-        dataloader_pin_memory=False,
-        disable_tqdm=True,
-        save_strategy="no",
-        **settings,
-    )
-    trainer = SFTTrainer(LlamaForCausalLM(size), arguments, train_dataset=dataset, processing_class=tokenizer)
-    batch = next(iter(trainer.get_train_dataloader()))
-    assert trainer.train().training_loss > 0
-    return [
-        tokenizer.decode(ids[labels != -100]) for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True)
-    ]
+    return LlamaForSequenceClassification(size) if labels else LlamaForCausalLM(size)

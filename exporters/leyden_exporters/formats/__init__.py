@@ -7,9 +7,12 @@ from difflib import get_close_matches
 from leyden_exporters.errors import FormatUnknown
 from leyden_exporters.formats import (
     axolotl,
+    hf,
+    llama_factory,
     openai_dpo,
     openai_sft,
     replay,
+    sharegpt,
     trajectories,
     trl_dpo,
     trl_kto,
@@ -34,6 +37,9 @@ FORMATS: dict[str, Format] = {
         openai_sft,
         openai_dpo,
         axolotl,
+        sharegpt,
+        llama_factory,
+        hf,
     )
 }
 """Every format that reads rollouts."""

@@ -12,9 +12,14 @@ from leyden_store.turns import Rollout
 from leyden_exporters.conversations import Conversation, conversations
 from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.options import Options
-from leyden_exporters.report import Report
+from leyden_exporters.report import Reason, Report
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.rows import SUFFIXES, new_rows
+from leyden_exporters.transitions import drop
+
+
+class UnfitError(Exception):
+    """A conversation that the format cannot say, raised by its row function; the text says what."""
 
 
 def write_conversations(
@@ -25,26 +30,44 @@ def write_conversations(
     row: Callable[[Conversation], Mapping[str, Any]],
     suffixes: Collection[str] = SUFFIXES,
 ) -> Report:
-    """Write one row per conversation.
+    """Write one row per conversation; those that the row function finds unfit are dropped by that reason.
 
     Raises OptionsInvalid when asked for something only tokens can give.
     """
+    return write_judged(rollouts, path, options, schema, lambda _, __, conversation: row(conversation), suffixes)
+
+
+def write_judged(
+    rollouts: Iterable[Rollout],
+    path: Path,
+    options: Options,
+    schema: pa.Schema,
+    row: Callable[[Rollout, float | None, Conversation], Mapping[str, Any]],
+    suffixes: Collection[str] = SUFFIXES,
+) -> Report:
+    """As `write_conversations`, for rows that tell the rollout and its reward too."""
+    refuse_token_options(options)
     report = Report()
     with new_rows(path, schema, suffixes) as file:
-        for _, _, conversation in read_conversations(rollouts, options, report):
-            file.add(row(conversation))
-            report.written += 1
+        for rollout, reward, conversation in _read(rollouts, options, report):
+            try:
+                file.add(row(rollout, reward, conversation))
+            except UnfitError as unfit:
+                report.add(drop(turn, Reason.UNFIT, str(unfit)) for turn in conversation.turns)
+            else:
+                _count(conversation, report)
     return report
 
 
-def read_conversations(
+def refuse_token_options(options: Options) -> None:
+    """Raises OptionsInvalid when asked for something only tokens can give."""
+    if options.max_tokens is not None or options.require_logprobs:
+        raise OptionsInvalid("this format holds messages, not tokens: leave out max_tokens and require_logprobs")
+
+
+def _read(
     rollouts: Iterable[Rollout], options: Options, report: Report
 ) -> Iterator[tuple[Rollout, float | None, Conversation]]:
-    """Every conversation with its rollout and reward; the report learns what became of each span.
-
-    Raises OptionsInvalid when asked for something only tokens can give.
-    """
-    refuse_token_options(options)
     for rollout in rollouts:
         reward, source = rollout_reward(rollout, options)
         report.rollouts += 1
@@ -53,14 +76,13 @@ def read_conversations(
         report.add(rows)
         report.choices(rollout.turns)
         for conversation in made:
-            assistant = sum(message.get("role") == "assistant" for message in conversation.messages)
-            report.origins[conversation.origin.kind] += 1
-            if assistant > len(conversation.replies):
-                report.notes["untrainable_replies"] += assistant - len(conversation.replies)
             yield rollout, reward, conversation
 
 
-def refuse_token_options(options: Options) -> None:
-    """Raises OptionsInvalid when asked for something only tokens can give."""
-    if options.max_tokens is not None or options.require_logprobs:
-        raise OptionsInvalid("this format holds messages, not tokens: leave out max_tokens and require_logprobs")
+def _count(conversation: Conversation, report: Report) -> None:
+    report.add(conversation.kept())
+    report.written += 1
+    report.origins[conversation.origin.kind] += 1
+    assistant = sum(message.get("role") == "assistant" for message in conversation.messages)
+    if assistant > len(conversation.replies):
+        report.notes["repeated_replies"] += assistant - len(conversation.replies)

@@ -24,7 +24,7 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
 
     TRL trains every assistant message of a row, or none: replies that a fork repeats from another row, and assistant
     messages nobody sampled (few-shot examples), cannot be masked here. The report counts them as
-    `untrainable_replies`; `trl-sft-tokens` masks them.
+    `repeated_replies`; `trl-sft-tokens` masks them.
     """
     return write_conversations(rollouts, path, options, _SCHEMA, row)
 
