@@ -75,6 +75,19 @@ def test_workers_of_multiprocessing_get_their_spans_out(recorded: dict[str, str]
     assert [s.name for s in spans].count("invoke_workflow agent.py") == 1
 
 
+def test_a_forked_copy_leaves_the_root_to_its_owner(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    script = """
+    import os, sys
+    if os.fork() == 0:
+        work("child")
+        sys.exit(0)
+    os.wait()
+    work("parent")
+    """
+    assert run(SPAN + script, env=recorded).returncode == 0
+    assert sorted(s.name for s in sink.spans) == ["child", "invoke_workflow agent.py", "parent"]
+
+
 def test_a_collector_that_is_away_costs_one_line_and_a_moment(bare: dict[str, str], run: Run) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
