@@ -1,0 +1,57 @@
+"""The demo's processes: started, waited for until they answer, and ended by their pid whatever happens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from leyden_store.errors import LeydenError
+
+
+class DemoFailed(LeydenError):
+    """A part of the demo did not do its work; says which, and its last words."""
+
+
+@contextmanager
+def serving(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run `python -m …` as a server; gives the first line it prints. Told to stop, and waited for, at the end."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=env and dict(env)
+        )
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline().strip()
+            if not line:
+                process.wait()
+                raise DemoFailed(f"{arguments[0]} did not start: {_last_words(log)}")
+            yield line
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+
+
+def finish(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
+    """Run `python -m …` to its end; what it printed. Raises DemoFailed with its last words when it fails."""
+    with tempfile.TemporaryFile("w+") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=env and dict(env), check=False
+        )
+        if done.returncode:
+            raise DemoFailed(f"{' '.join(arguments[:2])} failed: {_last_words(log)}")
+        return done.stdout
+
+
+def _last_words(log: IO[str]) -> str:
+    log.seek(0)
+    lines = [line for line in log.read().splitlines() if line.strip()]
+    return " ".join(lines[-3:])[-600:] or "it said nothing"

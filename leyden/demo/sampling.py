@@ -1,0 +1,71 @@
+"""The demo's rollouts: the unmodified agent run on tasks, recorded, and rewarded from outside by rollout id."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import urllib.request
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leyden_instrumentation.launch import environment
+
+from leyden.demo import agent
+from leyden.demo.processes import finish
+from leyden.demo.tasks import Task, reward
+
+CONCURRENCY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Runs the agent against a policy server, recorded by a collector."""
+
+    collector: str
+    policy: str
+
+    def run(self, name: str, tasks: Sequence[Task], *, policy_version: str) -> dict[str, float]:
+        """One rollout a task, in one process, `name` at the head of each rollout id; the rewards, as posted to the store."""
+        attempts: dict[str, int] = {}
+        lines, task_of = [], {}
+        for task in tasks:
+            attempt = attempts[task.id] = attempts.get(task.id, -1) + 1
+            rollout_id = f"{name}/{task.id}/{attempt}"
+            task_of[rollout_id] = task
+            lines.append({"rollout_id": rollout_id, "group_id": task.id, "attempt": attempt, "input": task.input})
+        env = environment(
+            {**os.environ, "OPENAI_BASE_URL": self.policy, "OPENAI_API_KEY": "none", "OPENAI_MODEL": "demo"},
+            endpoint=self.collector,
+            project="demo",
+            policy_version=policy_version,
+        )
+        env.pop("LEYDEN_ROLLOUT_ID", None)  # each task has its own
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+            file.flush()
+            printed = finish(
+                [
+                    "leyden_instrumentation.tasks", f"{Path(agent.__file__)}:solve", file.name,
+                    "--concurrency", str(CONCURRENCY),
+                ],  # fmt: skip
+                env={**env, "LEYDEN_ROOT_SPAN": "false"},
+            )
+        rewards = {}
+        for line in map(json.loads, printed.splitlines()):
+            if "output" in line:  # a rollout that failed has no reward, not a reward of 0
+                rewards[line["rollout_id"]] = reward(task_of[line["rollout_id"]], line["output"])
+        self.post(rewards)
+        return rewards
+
+    def post(self, rewards: Mapping[str, float], *, name: str = "reward") -> None:
+        """Give rewards by rollout id."""
+        post(f"{self.collector}/api/rewards", [{"rollout_id": r, "name": name, "value": v} for r, v in rewards.items()])
+
+
+def post(url: str, body: Iterable[Any] | Mapping[str, Any]) -> None:
+    """POST JSON; raises OSError when the server refuses."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310: our own servers
+    urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
