@@ -27,13 +27,14 @@ FACTS = {
     "weight": "What an item weighs, in kilograms.",
     "shelf": "The number of the shelf an item stands on.",
 }
+NUMBERS = range(10, 50)
 SYSTEM = "you are a shop assistant"
 MAX_CALLS = 4
 
 
 def _stock_the_shop() -> dict[str, dict[str, int]]:
     rng = random.Random("the shop's catalogue")  # noqa: S311 - a made-up shop, no secret
-    return {item: dict(zip(FACTS, rng.sample(range(10, 100), len(FACTS)), strict=True)) for item in ITEMS}
+    return {item: dict(zip(FACTS, rng.sample(NUMBERS, len(FACTS)), strict=True)) for item in ITEMS}
 
 
 CATALOGUE = _stock_the_shop()

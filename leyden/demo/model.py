@@ -16,7 +16,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from leyden.demo.agent import FACTS, ITEMS, SYSTEM, TOOLS, call_tool
+from leyden.demo.agent import FACTS, ITEMS, NUMBERS, SYSTEM, TOOLS, call_tool
 from leyden.demo.tasks import PHRASES, tasks
 
 CHAT_TEMPLATE = """\
@@ -34,8 +34,8 @@ CHAT_TEMPLATE = """\
 """Hermes-style tool calls. Words are tokens and white space parts them, so what a reply decodes to encodes back to
 the same ids, and the prompt of the next turn begins with this turn's prompt and reply, token for token."""
 
-WARM_UP_STEPS = 170
-WARM_UP_BATCH = 32
+WARM_UP_STEPS = 250
+WARM_UP_BATCH = 16
 
 
 def build_model(directory: Path, seed: int = 0) -> Path:
@@ -71,7 +71,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     asked = [word for ways in PHRASES.values() for phrase in ways for word in phrase.split() if word != "{}"]
     offered = [f"{fact}(item)" for fact in FACTS]
     called = [word for item in ITEMS for fact in FACTS for word in _call(fact, item).split()]
-    answered = ["it", "is", "unknown", *map(str, range(10, 100))]
+    answered = ["it", "is", "unknown", *map(str, NUMBERS)]
     words = dict.fromkeys([*marks, *roles, *SYSTEM.split(), *asked, *offered, *ITEMS, *called, *answered])
     core = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))  # noqa: S106
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -108,12 +108,12 @@ def _warm_up(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: 
 def _conversations(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[tuple[list[int], list[int]]]:
     """Endless (ids, labels) of talks on training questions with a tool drawn at random; labels on replies alone."""
     rng = random.Random(seed)  # noqa: S311 - training data, no secret
-    questions = [(task.input, task.id.rsplit("-", 1)[-1]) for task in tasks("train", len(ITEMS) * 8)]
+    questions = [(task.input, task.id.rsplit("-", 1)[-1]) for task in tasks("train", len(ITEMS) * len(FACTS))]
     while True:
         question, item = rng.choice(questions)
         fact = rng.choice(list(FACTS))
         arguments = json.dumps({"item": item})
-        result = str(rng.randrange(10, 100)) if rng.random() < 0.95 else call_tool(fact, "{}")
+        result = str(rng.choice(NUMBERS)) if rng.random() < 0.95 else call_tool(fact, "{}")
         messages: list[dict[str, Any]] = [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": question},

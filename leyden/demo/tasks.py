@@ -17,10 +17,10 @@ from leyden.demo.agent import CATALOGUE, ITEMS
 Split = Literal["train", "heldout"]
 
 PHRASES: Mapping[str, tuple[str, ...]] = {
-    "price": ("how much does the {} cost", "what must i pay for the {}", "is the {} expensive"),
-    "stock": ("how many of the {} are left", "can i still get the {}", "is the {} sold out"),
-    "weight": ("how heavy is the {}", "can i carry the {} home", "what does the {} weigh"),
-    "shelf": ("where do i find the {}", "which shelf holds the {}", "in what place is the {}"),
+    "price": ("how much does the {} cost", "is the {} expensive"),
+    "stock": ("how many of the {} are left", "can i still get the {}"),
+    "weight": ("how heavy is the {}", "what does the {} weigh"),
+    "shelf": ("where do i find the {}", "which shelf holds the {}"),
 }
 """fact → ways of asking for it."""
 
@@ -50,7 +50,7 @@ def _all() -> list[tuple[Task, bool]]:
     """Every task, and whether it is held out: each item is, with every third phrase; which third goes by the item."""
     phrases = [(fact, phrase) for fact, ways in PHRASES.items() for phrase in ways]
     return [
-        (Task(f"{fact}-{j % 3}-{item}", phrase.format(item), CATALOGUE[item][fact]), (i + j) % 3 == 0)
+        (Task(f"{fact}-{j % 2}-{item}", phrase.format(item), CATALOGUE[item][fact]), (i + j) % 3 == 0)
         for i, item in enumerate(ITEMS)
         for j, (fact, phrase) in enumerate(phrases)
     ]

@@ -1,0 +1,29 @@
+"""The demo's recipe: how many rollouts, and how the policy is trained on them.
+
+The samples are never refreshed, so tokens of rollouts that failed may become but little less likely (most of them,
+the form of a reply, did nothing wrong), while those of rollouts that succeeded may become up to five times likelier.
+"""
+
+from leyden_exporters.options import Advantage, Options
+
+GROUP_SIZE = 4
+"""Rollouts a training task: what one of them earned is compared with the others."""
+
+TRAIN_ROLLOUTS = 80 * GROUP_SIZE
+
+HELD_OUT_ROLLOUTS = 120
+"""Before, after, and for the control: each."""
+
+TRAINER = "torch-replay"
+
+OPTIONS = Options(advantage=Advantage.GRPO)
+
+SETTINGS = (
+    "loss=ppo-clip",
+    "clip_low=0.02",
+    "clip_high=4",
+    "learning_rate=3e-3",
+    "per_device_train_batch_size=64",
+    "max_steps=120",
+)
+"""`leyden train --set …`"""
