@@ -97,7 +97,7 @@ class Builder:
         self.report.add(dropped)
         self.report.add(merged.rows)
         self.report.notes.update(+merged.notes)
-        self.report.choices(rollout.turns)
+        self.report.choices(rollout.turns, used=sum(one.choice > 0 for one in transitions))
         for trajectory in merged.trajectories:
             self.report.written += 1
             self.report.tokens += len(trajectory.input_ids)

@@ -15,8 +15,8 @@ from leyden_store.turns import Message, Rollout, Turn
 
 from leyden_exporters.forest import Origin, grow
 from leyden_exporters.options import Options
-from leyden_exporters.report import Reason, SpanRow
-from leyden_exporters.transitions import drop, select
+from leyden_exporters.report import SpanRow
+from leyden_exporters.transitions import drop, select, unsaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,11 @@ def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation
     selected, rows = select(rollout, options)
     turns = []
     for turn in sorted(selected, key=lambda turn: (turn.start_ns, len(turn.messages), turn.span_id, turn.trace_id)):
-        if turn.messages and turn.response is not None:
+        reason = unsaid(turn)
+        if reason is None:
             turns.append(turn)
         else:
-            rows.append(drop(turn, Reason.NO_MESSAGES))
+            rows.append(drop(turn, reason))
     symbols = _Symbols()
     made = []
     for branch, chain in enumerate(grow(symbols.turn(turn) for turn in turns)):

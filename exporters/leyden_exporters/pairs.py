@@ -18,7 +18,7 @@ from leyden_exporters.conversations import meaning, reply
 from leyden_exporters.options import Options
 from leyden_exporters.report import Reason, Report, SpanRow
 from leyden_exporters.rewards import rollout_reward
-from leyden_exporters.transitions import drop, select
+from leyden_exporters.transitions import drop, select, unsaid
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ def pairs(rollouts: Iterable[Rollout], options: Options, report: Report) -> Iter
         selected, rows = select(rollout, options)
         report.add(rows)
         report.choices(rollout.turns)
-        turns = [turn for turn in selected if turn.messages and turn.response is not None]
-        report.add(drop(turn, Reason.NO_MESSAGES) for turn in selected if turn not in turns)
+        turns = [turn for turn in selected if unsaid(turn) is None]
+        report.add(drop(turn, reason) for turn in selected if (reason := unsaid(turn)) is not None)
         if reward is None:
             report.add(drop(turn, Reason.NO_REWARD, str(source)) for turn in turns)
         elif turns:

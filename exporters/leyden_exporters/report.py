@@ -92,9 +92,9 @@ class Report:
         """Record what became of some spans."""
         self.spans.extend(rows)
 
-    def choices(self, turns: Iterable[Turn]) -> None:
-        """Count the choices after the first (n > 1): their tokens are not stored with the turn, so none are trained."""
-        further = sum(len(turn.choices) for turn in turns)
+    def choices(self, turns: Iterable[Turn], used: int = 0) -> None:
+        """Count the choices after the first (n > 1) that are not in the output."""
+        further = sum(len(turn.choices) for turn in turns) - used
         if further:
             self.notes["further_choices"] += further
 

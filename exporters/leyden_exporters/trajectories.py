@@ -67,7 +67,7 @@ class Trajectory:
 class Merged:
     """What became of one rollout's transitions.
 
-    rows:  one per transition, kept or dropped
+    rows:  one per span, kept or dropped; a span of several choices is kept when any of them is
     notes: counts for the report: cut, without_logprobs, mixed_policies
     """
 
@@ -97,11 +97,22 @@ def merge(transitions: Sequence[Transition], options: Options | None = None) -> 
         chain.origin = replace(chain.origin, chain=branches.get(chain.origin.chain))
         if not _lay(chain, turns, options, merged):
             del branches[number]
+    merged.rows = _one_each(merged.rows)
     return merged
 
 
-def _order(transition: Transition) -> tuple[int, int, str, str]:
-    return transition.start_ns, len(transition.prompt_ids), transition.span_id, transition.trace_id
+def _one_each(rows: Sequence[SpanRow]) -> list[SpanRow]:
+    by_span: dict[tuple[str, str], SpanRow] = {}
+    for row in rows:
+        held = by_span.setdefault((row.trace_id, row.span_id), row)
+        if held.reason is not None and row.reason is None:
+            by_span[row.trace_id, row.span_id] = row
+    return list(by_span.values())
+
+
+def _order(transition: Transition) -> tuple[int, int, str, str, int]:
+    one = transition
+    return one.start_ns, len(one.prompt_ids), one.span_id, one.trace_id, one.choice
 
 
 def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Merged) -> bool:

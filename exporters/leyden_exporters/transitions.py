@@ -6,7 +6,7 @@ Pure: nothing here knows ClickHouse, torch or a dialect.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ from leyden_exporters.report import Reason, SpanRow
 from leyden_exporters.rewards import rollout_reward
 
 Ids = npt.NDArray[np.int32]
+
+Sampled = tuple[Ids, npt.NDArray[np.float64] | None]
+"""Response ids and their logprobs."""
 
 CUT_SHORT = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
 """Finish reasons that say the response ran into its token limit, in any provider's words."""
@@ -34,6 +37,7 @@ class Transition:
     logprobs:     float64 [R] in nats under the sampling policy, or None when not captured
     temperature:  as requested, None when the request did not say
     rewards:      this turn's own, by name
+    choice:       0, or which further choice of the same call this is (n > 1); they share prompt and span
     ids_source:   "server", or "retokenised" when the ids were made afterwards from the messages
     """
 
@@ -53,6 +57,7 @@ class Transition:
     temperature: float | None
     rewards: Mapping[str, float]
     ids_source: str
+    choice: int = 0
 
     @property
     def truncated(self) -> bool:
@@ -63,14 +68,15 @@ class Transition:
 def from_rollout(rollout: Rollout, options: Options) -> tuple[list[Transition], list[SpanRow]]:
     """The rollout's transitions in the order of its turns, and a row for every LLM span that became none.
 
-    Always `rollout.llm_spans == len(transitions) + len(rows)`.
+    A call with n > 1 gives one transition for each choice whose token ids were captured. So the spans of the
+    transitions and those of the rows are together every LLM span, once.
     """
     turns, rows = select(rollout, options)
     transitions = []
     for turn in turns:
         made = _transition(turn, rollout, options)
         if isinstance(made, Transition):
-            transitions.append(made)
+            transitions += [made, *_further(turn, made, options)]
         else:
             rows.append(drop(turn, *made))
     return transitions, rows
@@ -117,11 +123,17 @@ def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
         return Reason.FAILED, turn.error or ""
     if turn.dropped_attributes and not options.keep_dropped_attributes:
         return Reason.DROPPED_ATTRIBUTES, str(turn.dropped_attributes)
-    if turn.response is None and not _present(turn.response_token_ids):
-        return Reason.EMPTY, ""
     if options.drop_truncated and turn.finish_reason in CUT_SHORT:
         return Reason.TRUNCATED, turn.finish_reason or ""
     return None
+
+
+def unsaid(turn: Turn) -> Reason | None:
+    """Why the turn cannot be told in messages; None when it can."""
+    if not turn.messages or turn.response is None:
+        return Reason.NO_MESSAGES
+    said = any(turn.response.get(key) for key in ("content", "tool_calls", "refusal", "reasoning_content"))
+    return None if said else Reason.EMPTY
 
 
 def _unworthy(rollout: Rollout, options: Options) -> tuple[Reason, str] | None:
@@ -148,18 +160,13 @@ def _transition(turn: Turn, rollout: Rollout, options: Options) -> Transition | 
         return Reason.EMPTY, ""
     if len(prompt) == 0:
         return Reason.EMPTY_PROMPT, ""
-    prompt_ids, response_ids = _ids(prompt), _ids(response)
-    if prompt_ids is None or response_ids is None:
-        return Reason.BAD_IDS, ""
-    logps: npt.NDArray[np.float64] | None = None
-    if _present(logprobs):
-        logps = np.asarray(logprobs, dtype=np.float64)
-        if len(logps) != len(response_ids):
-            return Reason.BAD_LENGTHS, f"{len(response_ids)} ids, {len(logps)} logprobs"
-        if not np.isfinite(logps).all():
-            return Reason.BAD_LOGPROBS, ""
-    elif options.require_logprobs:
-        return Reason.NO_LOGPROBS, ""
+    prompt_ids = _ids(prompt)
+    if prompt_ids is None:
+        return Reason.BAD_IDS, "in the prompt"
+    sampled = _sampled(response, logprobs, options)
+    if isinstance(sampled[0], Reason):
+        return sampled
+    response_ids, logps = sampled
     return Transition(
         rollout_id=rollout.rollout_id,
         group_id=rollout.group_id,
@@ -178,6 +185,43 @@ def _transition(turn: Turn, rollout: Rollout, options: Options) -> Transition | 
         rewards=turn.rewards,
         ids_source=source,
     )
+
+
+def _further(turn: Turn, first: Transition, options: Options) -> list[Transition]:
+    """Transitions of the choices after the first, where the capture has their tokens."""
+    made = []
+    for number, choice in enumerate(turn.choices, start=1):
+        ids = choice.get("response_token_ids")
+        if ids is None or len(ids) == 0 or (options.drop_truncated and choice.get("finish_reason") in CUT_SHORT):
+            continue
+        sampled = _sampled(ids, choice.get("response_logprobs"), options)
+        if isinstance(sampled[0], Reason):
+            continue
+        response_ids, logps = sampled
+        made.append(
+            replace(
+                first,
+                response_ids=response_ids,
+                logprobs=logps,
+                finish_reason=choice.get("finish_reason"),
+                choice=number,
+            )
+        )
+    return made
+
+
+def _sampled(ids: Sequence[int], logprobs: Sequence[float] | None, options: Options) -> Sampled | tuple[Reason, str]:
+    response_ids = _ids(ids)
+    if response_ids is None:
+        return Reason.BAD_IDS, "in the response"
+    if not _present(logprobs):
+        return (Reason.NO_LOGPROBS, "") if options.require_logprobs else (response_ids, None)
+    logps = np.asarray(logprobs, dtype=np.float64)
+    if len(logps) != len(response_ids):
+        return Reason.BAD_LENGTHS, f"{len(response_ids)} ids, {len(logps)} logprobs"
+    if not np.isfinite(logps).all():
+        return Reason.BAD_LOGPROBS, ""
+    return response_ids, logps
 
 
 def _present(values: Sequence[Any] | None) -> bool:

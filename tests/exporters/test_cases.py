@@ -32,6 +32,7 @@ def test_case(path: Path, order: str) -> None:
         assert {key: row[key] for key in expected} == expected
     assert report.dropped == case["dropped"]
     assert report.to_json()["origins"] == case["origins"]
+    assert all(report.notes[name] == count for name, count in case.get("notes", {}).items())
     assert report.kept + sum(report.dropped.values()) == report.llm_spans == len(turns)
 
 

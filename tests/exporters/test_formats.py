@@ -296,6 +296,17 @@ def test_only_good_rollouts_when_asked(tmp_path: Path) -> None:
     assert report.dropped == {"low_reward": 1, "no_reward": 1}
 
 
+def test_an_empty_reply_and_one_that_was_not_captured_are_told_apart(tmp_path: Path) -> None:
+    turns = [
+        turn(0, messages=[USER], response=said("assistant", "")),
+        turn(1, messages=[USER], response=None),
+        turn(2, response=LAST),
+        turn(3, messages=[USER], response=said("assistant", None, reasoning_content="hm")),
+    ]
+    _, report = write("trl-sft", [rollout(turns)], tmp_path)
+    assert report.dropped == {"no_messages": 2, "empty": 1}
+
+
 @st.composite
 def rollouts_of_messages(draw: st.DrawFn) -> list[Rollout]:
     made = []

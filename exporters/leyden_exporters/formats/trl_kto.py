@@ -17,7 +17,7 @@ from leyden_exporters.options import Advantage, Options
 from leyden_exporters.report import Reason, Report, SpanRow
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.rows import JSON, new_rows
-from leyden_exporters.transitions import drop, select
+from leyden_exporters.transitions import drop, select, unsaid
 
 _SCHEMA = pa.schema(
     [
@@ -73,8 +73,9 @@ def _turns(rollout: Rollout, options: Options, report: Report) -> tuple[list[Tur
     report.add(rows)
     turns = []
     for turn in selected:
-        if not turn.messages or turn.response is None:
-            report.add([drop(turn, Reason.NO_MESSAGES)])
+        reason = unsaid(turn)
+        if reason is not None:
+            report.add([drop(turn, reason)])
         elif reward is None:
             report.add([drop(turn, Reason.NO_REWARD, str(source))])
         else:
