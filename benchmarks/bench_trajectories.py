@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Options
 from leyden_exporters.trajectories import merge

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
 from leyden_store.reading import read_rollouts
 from leyden_store.spans import Span
 from leyden_store.tree import SpanTree
 from leyden_store.turns import Message, Turn
-from rich.console import Group, RenderableType
-from rich.text import Text
-from rich.tree import Tree
 
 _TEXT_WIDTH = 100
 

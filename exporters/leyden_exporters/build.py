@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.advantages import advantages
 from leyden_exporters.columns import SCHEMA
@@ -17,6 +16,7 @@ from leyden_exporters.report import Report
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout
+from leyden_store.turns import Rollout
 
 _BATCH_TOKENS = 1 << 21
 """Tokens a record batch holds before the next begins: some 30 MB."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from leyden_store.turns import Message, Rollout, Turn
 
 from leyden_exporters.forest import Origin, grow
 from leyden_exporters.options import Options
 from leyden_exporters.report import SpanRow
 from leyden_exporters.transitions import drop, select, unsaid
+from leyden_store.turns import Message, Rollout, Turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from leyden_store.turns import Rollout
 
 from leyden_exporters.forest import OriginKind
 from leyden_exporters.options import Options
@@ -15,6 +14,7 @@ from leyden_exporters.report import SpanRow
 from leyden_exporters.rewards import Source, rollout_reward
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout
+from leyden_store.turns import Rollout
 
 Decode = Callable[[Sequence[int]], str]
 """Token ids → text."""

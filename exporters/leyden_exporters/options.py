@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from leyden_store.turns import Turn
-
 from leyden_exporters.errors import OptionsInvalid
+from leyden_store.turns import Turn
 
 Retokenise = Callable[[Turn], tuple[Sequence[int], Sequence[int]] | None]
 """turn → (prompt ids, response ids) by some tokenizer and chat template, or None where it cannot."""

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from leyden_store.turns import Message, Rollout, Turn
-
 from leyden_exporters.conversations import meaning, reply
 from leyden_exporters.options import Options
 from leyden_exporters.report import Reason, Report, SpanRow
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.transitions import drop, select, unsaid
+from leyden_store.turns import Message, Rollout, Turn
 
 
 @dataclass(frozen=True, slots=True)

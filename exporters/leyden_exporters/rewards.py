@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 
-from leyden_store.turns import Rollout, Turn
-
 from leyden_exporters.options import Options, RewardFrom
+from leyden_store.turns import Rollout, Turn
 
 Lookup = Callable[[str | None], float | None]
 """name → value, None asking for the one called `reward` or else the only one."""

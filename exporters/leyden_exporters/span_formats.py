@@ -7,14 +7,14 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
+from leyden_exporters.errors import PathUnwritable
+from leyden_exporters.files import new_file
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
 from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
 from leyden_store.spans import Span
-
-from leyden_exporters.errors import PathUnwritable
-from leyden_exporters.files import new_file
 
 _PER_REQUEST = 2048
 """Spans an OTLP request holds: some 3 MB, well under every receiver's limit."""

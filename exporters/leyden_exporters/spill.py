@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.build import BATCH_SCHEMA, Builder, scored
+from leyden_store.turns import Rollout
 
 
 def scored_batches(builder: Builder, rollouts: Iterable[Rollout], folder: Path) -> Iterator[pa.RecordBatch]:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from leyden_store.turns import Dropped, Rollout, Turn
 
 from leyden_exporters.options import Options
 from leyden_exporters.report import Reason, SpanRow
 from leyden_exporters.rewards import rollout_reward
+from leyden_store.turns import Dropped, Rollout, Turn
 
 Ids = npt.NDArray[np.int32]
 

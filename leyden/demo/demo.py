@@ -14,9 +14,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from leyden_exporters.build import trajectory_table
-from leyden_store.lightning import LightningStore
-from leyden_store.selection import Selection
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +24,9 @@ from leyden.demo.scores import Score, score
 from leyden.demo.tasks import tasks
 from leyden.draw import draw
 from leyden.exporting import export
+from leyden_exporters.build import trajectory_table
+from leyden_store.lightning import LightningStore
+from leyden_store.selection import Selection
 
 _CONTROL = "shuffled"
 """The name under which the control's rewards stand beside the true ones."""

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leyden_instrumentation.launch import environment
-
 from leyden.demo import agent
 from leyden.demo.processes import finish
 from leyden.demo.tasks import Task, reward
+from leyden_instrumentation.launch import environment
 
 CONCURRENCY = 16
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+
 from leyden_store.lightning import LightningStore
 
 _RESAMPLES = 4000

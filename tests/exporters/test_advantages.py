@@ -7,10 +7,10 @@ import statistics
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from leyden_exporters.advantages import advantages
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Advantage, Options
-
 from tests.exporters.making import rollout, single, turn
 
 GROUPED = [Advantage.GRPO, Advantage.DR_GRPO, Advantage.RLOO]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Options, Overlong
 from leyden_store.turns import Turn
-
 from tests.exporters.making import rollout, turn
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))

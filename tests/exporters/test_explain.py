@@ -5,7 +5,6 @@ from __future__ import annotations
 from leyden_exporters.explain import explain
 from leyden_exporters.options import Options
 from leyden_store.turns import Dropped, DropReason, Rollout
-
 from tests.exporters.making import rollout, turn
 
 

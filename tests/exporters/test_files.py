@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from leyden_exporters.errors import FormatUnknown, PathUnwritable
 from leyden_exporters.formats import FORMATS, format_named
 from leyden_exporters.options import Options
 from leyden_store.turns import Rollout
-
 from tests.exporters.making import said, single
 
 

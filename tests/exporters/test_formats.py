@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.formats import FORMATS
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_store.turns import Dropped, DropReason, Rollout
-
 from tests.exporters.making import called, rollout, said, single, turn
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]

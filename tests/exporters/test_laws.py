@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from leyden_exporters.build import token_weights, trajectory_table
 from leyden_exporters.options import Options, Overlong
 from leyden_exporters.report import Reason
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import Transition, from_rollout
 from leyden_store.turns import Dropped, DropReason, Rollout, Turn
-
 from tests.exporters.making import rollout, turn
 
 # Few different tokens, so that prefixes coincide by chance as well as by design.

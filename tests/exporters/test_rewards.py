@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.options import Options, RewardFrom
 from leyden_exporters.rewards import Source, rollout_reward
 from leyden_store.turns import Reward, Rollout
-
 from tests.exporters.making import rollout, turn
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from leyden_exporters.formats import FORMATS
 from leyden_exporters.options import Options
 from leyden_store.turns import Rollout
-
 from tests.exporters.making import called, rollout, said, turn
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from leyden_instrumentation import environment
 
+from leyden_instrumentation import environment
 from tests.support.fake_llm import FakeLlm
 from tests.support.otlp_sink import OtlpSink
 

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from leyden_instrumentation import tools
-from leyden_instrumentation.exchange import Exchange
 from opentelemetry import context
 from opentelemetry.sdk.trace import Span, TracerProvider
+
+from leyden_instrumentation import tools
+from leyden_instrumentation.exchange import Exchange
 
 ADDED = frozenset({"return_token_ids", "logprobs"})
 TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from leyden_instrumentation import bootstrap_path, environment
 from leyden_instrumentation.identity import Identity, from_environment
 from leyden_instrumentation.program import name

@@ -10,7 +10,6 @@ import sys
 import time
 
 from leyden_instrumentation import environment
-
 from tests.instrumentation.conftest import Run
 from tests.support.otlp_sink import OtlpSink
 

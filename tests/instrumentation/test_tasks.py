@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from leyden_instrumentation.tasks import TasksError, load_function, load_tasks, main
 
+from leyden_instrumentation.tasks import TasksError, load_function, load_tasks, main
 from tests.instrumentation.conftest import EXAMPLES
 from tests.support.otlp_sink import OtlpSink
 

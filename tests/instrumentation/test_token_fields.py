@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from leyden_instrumentation.token_fields import Servers, is_private, with_fields
 
 CHAT = "/chat/completions"

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from leyden_instrumentation import bootstrap_path
 
+from leyden_instrumentation import bootstrap_path
 from tests.instrumentation.conftest import EXAMPLES, Run
 from tests.support.fake_llm import CALLS, FakeLlm, ids_of, logprobs_of, prompt_text
 from tests.support.otlp_sink import OtlpSink, SinkSpan

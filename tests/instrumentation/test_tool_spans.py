@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from leyden_instrumentation.tools import ToolCall, ToolMemory
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import Span, TracerProvider
 
+from leyden_instrumentation.tools import ToolCall, ToolMemory
 from tests.instrumentation.conftest import Run
 from tests.support.otlp_sink import OtlpSink
 

@@ -9,11 +9,11 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from leyden_store.errors import OtlpInvalid
 from leyden_store.otlp import decode_logs, decode_traces, encode_traces, json_to_protobuf
 from leyden_store.spans import Event, Link, Span
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
 from tests.support.capture_golden import CASES
 
 texts = st.text(max_size=8)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leyden_store.dialects import looks_like_llm, recognise
 from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.spans import Attributes, Event, Span
 from leyden_store.tree import build
 from leyden_store.turns import DropReason, Rollout, Turn
-
 from tests.support.capture_golden import CASES, read_case
 
 

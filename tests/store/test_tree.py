@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from leyden_store.spans import Span
 from leyden_store.tree import RepairKind, SpanTree, build
 

@@ -9,13 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow as pa
+
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import Run, Runs, SpanKey, new_id
 from leyden_store.selection import Selection
-
 from leyden_trainers.plugin import OnMetrics, find_trainer, ignore
 from leyden_trainers.settings import config_from_sets
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from leyden_exporters.build import token_weights
 from torch.utils.data import Dataset
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
+from leyden_exporters.build import token_weights
 from leyden_trainers.replay_config import ReplayConfig
 from leyden_trainers.replay_losses import diagnostics, token_losses
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from leyden_store.turns import Rollout
-
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import SUFFIXES
+from leyden_store.turns import Rollout
 
 Write = Callable[[Iterable[Rollout], Path, Options], Report]
 """Writes the rollouts to a path, whole or not at all, reading them once in the order given."""

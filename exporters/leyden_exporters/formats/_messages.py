@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.conversations import Conversation, conversations
 from leyden_exporters.errors import OptionsInvalid
@@ -16,6 +15,7 @@ from leyden_exporters.report import Reason, Report
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.rows import SUFFIXES, new_rows
 from leyden_exporters.transitions import drop
+from leyden_store.turns import Rollout
 
 
 class UnfitError(Exception):

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.formats._messages import refuse_token_options
 from leyden_exporters.options import Options
 from leyden_exporters.pairs import Pair, pairs
 from leyden_exporters.report import Report
 from leyden_exporters.rows import SUFFIXES, new_rows
+from leyden_store.turns import Rollout
 
 
 def write_pairs(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.conversations import Conversation
 from leyden_exporters.formats._format import Format
@@ -16,6 +15,7 @@ from leyden_exporters.formats.openai_sft import plain
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import JSON
+from leyden_store.turns import Rollout
 
 _SCHEMA = pa.schema([pa.field("messages", pa.list_(JSON), nullable=False), pa.field("tools", pa.list_(JSON))])
 

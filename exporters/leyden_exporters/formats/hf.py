@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.conversations import Conversation
 from leyden_exporters.errors import PathUnwritable
@@ -19,6 +18,7 @@ from leyden_exporters.formats._messages import write_judged
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import JSON
+from leyden_store.turns import Rollout
 
 _SCHEMA = pa.schema(
     [

@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from leyden_store.turns import Rollout
-
 from leyden_exporters.errors import PathUnwritable
 from leyden_exporters.files import new_folder
 from leyden_exporters.formats import sharegpt
 from leyden_exporters.formats._format import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
+from leyden_store.turns import Rollout
 
 _INFO = {
     "leyden": {

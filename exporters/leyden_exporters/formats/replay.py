@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.build import Builder
 from leyden_exporters.columns import SCHEMA
@@ -16,6 +15,7 @@ from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import new_rows
 from leyden_exporters.spill import scored_batches
+from leyden_store.turns import Rollout
 
 _COLUMNS = (
     "input_ids",

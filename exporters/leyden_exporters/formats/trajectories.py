@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from leyden_store.turns import Rollout
-
 from leyden_exporters.build import Builder
 from leyden_exporters.columns import SCHEMA
 from leyden_exporters.formats._format import Format
@@ -14,6 +12,7 @@ from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import new_rows
 from leyden_exporters.spill import scored_batches
+from leyden_store.turns import Rollout
 
 
 def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:

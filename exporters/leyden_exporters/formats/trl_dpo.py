@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.formats._format import Format
 from leyden_exporters.formats._pairs import write_pairs
@@ -16,6 +15,7 @@ from leyden_exporters.options import Options
 from leyden_exporters.pairs import Pair
 from leyden_exporters.report import Report
 from leyden_exporters.rows import JSON
+from leyden_store.turns import Rollout
 
 _SCHEMA = pa.schema(
     [

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
-from leyden_store.turns import Rollout, Turn
 
 from leyden_exporters.advantages import advantages
 from leyden_exporters.conversations import reply
@@ -18,6 +17,7 @@ from leyden_exporters.report import Reason, Report, SpanRow
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.rows import JSON, new_rows
 from leyden_exporters.transitions import drop, select, unsaid
+from leyden_store.turns import Rollout, Turn
 
 _SCHEMA = pa.schema(
     [

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from leyden_store.turns import Message, Rollout
 
 from leyden_exporters.conversations import Conversation, arguments
 from leyden_exporters.formats._format import Format
@@ -15,6 +14,7 @@ from leyden_exporters.formats._messages import write_conversations
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import JSON, to_text
+from leyden_store.turns import Message, Rollout
 
 _SCHEMA = pa.schema([pa.field("messages", pa.list_(JSON), nullable=False), pa.field("tools", pa.string())])
 

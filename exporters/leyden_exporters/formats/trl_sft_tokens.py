@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.build import Builder
 from leyden_exporters.formats._format import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import new_rows
+from leyden_store.turns import Rollout
 
 IGNORED = -100
 """The label that cross-entropy leaves out, by torch's and transformers' convention."""

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
-from leyden_store.turns import Rollout
 
 from leyden_exporters.formats._format import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Reason, Report, SpanRow
 from leyden_exporters.rows import JSON, new_rows
 from leyden_exporters.transitions import drop, unwanted
+from leyden_store.turns import Rollout
 
 _SCHEMA = pa.schema(
     [

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+
 from leyden_store.dialects import recognise
 from leyden_store.otlp import decode_traces, encode_traces
-
 from tests.support.capture_golden import CASES, as_json, read_case
 
 ALL = sorted(path for path in CASES.iterdir() if path.is_dir())

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 import uvicorn
-from leyden_store.errors import LeydenError
 from transformers.utils import logging as transformers_logging
 
+from leyden_store.errors import LeydenError
 from leyden_trainers.policy_server.app import create_app
 from leyden_trainers.policy_server.policy import Policy
 
