@@ -120,7 +120,7 @@ def _began(trajectory: Trajectory, rows: Sequence[Trajectory], decode: Decode) -
     if origin.kind is OriginKind.FIRST:
         return "first of its rollout"
     if origin.chain is None:
-        return f"{origin.kind}, from a row that was dropped, at token {origin.at}"
+        return str(origin)
     words = {
         OriginKind.SEPARATE: "another conversation than",
         OriginKind.RESAMPLED: "another response to a prompt of",

@@ -44,6 +44,11 @@ class Origin:
     at: int = 0
     chain: int | None = None
 
+    def __str__(self) -> str:
+        """In words, e.g. "broken from row 0 at token 12"."""
+        left = "a row that was dropped" if self.chain is None else f"row {self.chain}"
+        return str(self.kind) if self.kind is OriginKind.FIRST else f"{self.kind} from {left} at token {self.at}"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

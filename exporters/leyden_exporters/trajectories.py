@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leyden_exporters.errors import MixedRollouts
-from leyden_exporters.forest import Chain, Origin, Step, grow
+from leyden_exporters.forest import Chain, Origin, OriginKind, Step, grow
 from leyden_exporters.options import Options, Overlong
 from leyden_exporters.report import Reason, SpanRow
 from leyden_exporters.transitions import Ids, Transition, drop
@@ -130,8 +130,10 @@ def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Me
     branch = len(merged.trajectories)
     for step in steps:
         turn = turns[step.turn]
-        detail = f"cut at {length - step.start} of {step.end - step.start} tokens" if step.end > length else ""
-        merged.rows.append(SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, detail, branch))
+        details = [str(chain.origin)] if step is steps[0] and chain.origin.kind is not OriginKind.FIRST else []
+        if step.end > length:
+            details.append(f"cut at {length - step.start} of {step.end - step.start} tokens")
+        merged.rows.append(SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, ", ".join(details), branch))
     if options.train_shared:
         steps = [step for step in chain.shared if step.start < length] + steps
     trajectory = _trajectory(branch, steps, turns, length, chain)

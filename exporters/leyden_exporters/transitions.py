@@ -216,8 +216,11 @@ def _sampled(ids: Sequence[int], logprobs: Sequence[float] | None, options: Opti
         return Reason.BAD_IDS, "in the response"
     if not _present(logprobs):
         return (Reason.NO_LOGPROBS, "") if options.require_logprobs else (response_ids, None)
-    logps = np.asarray(logprobs, dtype=np.float64)
-    if len(logps) != len(response_ids):
+    try:
+        logps = np.asarray(logprobs, dtype=np.float64)
+    except (TypeError, ValueError):
+        return Reason.BAD_LOGPROBS, ""
+    if logps.shape != response_ids.shape:
         return Reason.BAD_LENGTHS, f"{len(response_ids)} ids, {len(logps)} logprobs"
     if not np.isfinite(logps).all():
         return Reason.BAD_LOGPROBS, ""
@@ -233,8 +236,11 @@ def _ids(values: Sequence[int]) -> Ids | None:
     if isinstance(values, np.ndarray) and values.dtype == np.int32:
         ids: Ids = values
         return ids if ids.min() >= 0 else None
-    wide = np.asarray(values)
-    if wide.dtype.kind not in "iu" or wide.min() < 0 or wide.max() > _MAX_ID:
+    try:
+        wide = np.asarray(values)
+    except ValueError:
+        return None
+    if wide.ndim != 1 or wide.dtype.kind not in "iu" or wide.min() < 0 or wide.max() > _MAX_ID:
         return None
     return wide.astype(np.int32)
 

@@ -36,7 +36,7 @@ def test_the_text_shows_chains_masks_breaks_rewards_and_reasons() -> None:
             "spans",
             "  s0  row 0",
             "  s1  row 0",
-            "  s2  row 1",
+            "  s2  row 1 (broken from row 0 at token 3)",
             "  s3  dropped: failed (429)",
             "  s9  dropped: unread (doubled)",
         ]
@@ -56,7 +56,7 @@ def test_a_row_that_left_a_dropped_one_says_so() -> None:
     assert explanation.rows == ()
     long_first = rollout([turn(0, [1, 2, 3, 4], [5]), turn(1, [1, 2], [3])])
     (row,) = explain(long_first, Options(max_tokens=4)).rows
-    assert row.began == "separate, from a row that was dropped, at token 2"
+    assert row.began == "separate from a row that was dropped at token 2"
 
 
 def test_two_adjacent_responses_are_two_pieces() -> None:
