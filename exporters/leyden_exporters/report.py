@@ -116,7 +116,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The counts, in plain JSON types; `unread` breaks that reason down into the store's own."""
-        unread = Counter(row.detail for row in self.spans if row.reason is Reason.UNREAD)
+        unread = Counter(row.detail.partition(":")[0] for row in self.spans if row.reason is Reason.UNREAD)
         return {
             "rollouts": self.rollouts,
             "llm_spans": self.llm_spans,

@@ -85,7 +85,7 @@ def from_rollout(rollout: Rollout, options: Options) -> tuple[list[Transition], 
 def select(rollout: Rollout, options: Options) -> tuple[list[Turn], list[SpanRow]]:
     """The turns that the options want, whatever they were captured with, and a row for every other LLM span."""
     kept: list[Turn] = []
-    rows = [drop(span, Reason.UNREAD, str(span.reason)) for span in rollout.dropped]
+    rows = [unread(span) for span in rollout.dropped]
     seen: set[tuple[str, str]] = set()
     unworthy = _unworthy(rollout, options)
     for turn in rollout.turns:
@@ -104,6 +104,11 @@ def select(rollout: Rollout, options: Options) -> tuple[list[Turn], list[SpanRow
 def drop(span: Turn | Dropped | Transition, reason: Reason, detail: str = "") -> SpanRow:
     """The row of a span that is left out."""
     return SpanRow(span.rollout_id, span.trace_id, span.span_id, reason, detail)
+
+
+def unread(span: Dropped) -> SpanRow:
+    """The row of a span that the store gave no turn for: its reason, then what it says about it."""
+    return drop(span, Reason.UNREAD, f"{span.reason}: {span.detail}" if span.detail else str(span.reason))
 
 
 def unwanted(turn: Turn, options: Options) -> tuple[Reason, str] | None:

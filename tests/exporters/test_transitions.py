@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from leyden_exporters.options import Options
 from leyden_exporters.report import Reason
 from leyden_exporters.transitions import from_rollout
 from leyden_store.turns import Dropped, DropReason
-
 from tests.exporters.making import rollout, said, turn
 
 
@@ -73,7 +73,7 @@ def test_an_absent_column_and_an_empty_one_are_alike_for_logprobs() -> None:
 
 def test_what_the_store_could_not_read_is_counted_with_its_reason() -> None:
     _, rows = from_rollout(rollout([], dropped=[Dropped("t", "s", "r", DropReason.UNREADABLE, "bad")]), Options())
-    assert [(row.reason, row.detail) for row in rows] == [(Reason.UNREAD, "unreadable")]
+    assert [(row.reason, row.detail) for row in rows] == [(Reason.UNREAD, "unreadable: bad")]
 
 
 def test_ids_made_afterwards_are_marked_and_have_no_logprobs() -> None:

@@ -80,6 +80,17 @@ def test_messages_load_as_they_were_said(conversation: list[Rollout], tmp_path: 
     assert rows[1]["tools"] is None
 
 
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [(name, suffix) for name, form in FORMATS.items() for suffix in form.suffixes if name != "llama-factory"],
+)
+def test_datasets_opens_every_format(conversation: list[Rollout], tmp_path: Path, name: str, suffix: str) -> None:
+    worse = rollout([turn(0, [20], [22], messages=[said("user", "hi")], response=said("assistant", "no"))], rewards=0.0)
+    better = rollout(conversation[1].turns, rewards=1.0)
+    rows = _loaded(FORMATS[name], [conversation[0], better, worse], tmp_path, suffix).to_list()
+    assert len(rows) >= 1
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ""])
 def test_sft_on_messages_trains_every_reply_and_nothing_else(
     conversation: list[Rollout], tmp_path: Path, suffix: str, tokenizer: Any

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from leyden_exporters.formats._format import Format
 from leyden_exporters.options import Options
-from leyden_exporters.report import Reason, Report, SpanRow
+from leyden_exporters.report import Report, SpanRow
 from leyden_exporters.rows import JSON, new_rows
-from leyden_exporters.transitions import drop, unwanted
+from leyden_exporters.transitions import drop, unread, unwanted
 from leyden_store.turns import Rollout
 
 _SCHEMA = pa.schema(
@@ -61,7 +61,7 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
     with new_rows(path, _SCHEMA) as file:
         for rollout in rollouts:
             report.rollouts += 1
-            report.add(drop(span, Reason.UNREAD, str(span.reason)) for span in rollout.dropped)
+            report.add(unread(span) for span in rollout.dropped)
             for turn in rollout.turns:
                 refused = unwanted(turn, options)
                 if refused is not None:
