@@ -18,8 +18,8 @@ from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout
 from leyden_store.turns import Rollout
 
-_BATCH_TOKENS = 1 << 21
-"""Tokens a record batch holds before the next begins: some 30 MB."""
+_BATCH_TOKENS = 1 << 19
+"""Tokens a record batch holds before the next begins: some 10 MB, a few times that while it is written."""
 
 
 def trajectory_table(rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
