@@ -9,7 +9,7 @@ from leyden_exporters.options import Advantage, Options
 GROUP_SIZE = 4
 """Rollouts a training task: what one of them earned is compared with the others."""
 
-TRAIN_ROLLOUTS = 80 * GROUP_SIZE
+TRAIN_ROLLOUTS = 96 * GROUP_SIZE
 
 HELD_OUT_ROLLOUTS = 120
 """Before, after, and for the control: each."""

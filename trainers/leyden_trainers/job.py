@@ -64,7 +64,9 @@ def train(
 
         result = plugin.train(table, model=model, out=out, config=config, on_metrics=measured)
         metrics.flush()
-        return store.runs.succeed(run, str(result.checkpoint.absolute()), folder_hash(result.checkpoint), result.metrics)
+        return store.runs.succeed(
+            run, str(result.checkpoint.absolute()), folder_hash(result.checkpoint), result.metrics
+        )
     except BaseException as error:
         metrics.flush()
         store.runs.fail(run, f"{type(error).__name__}: {error}"[:2000])

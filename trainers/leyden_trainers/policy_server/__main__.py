@@ -6,49 +6,66 @@ import argparse
 import signal
 import socket
 import sys
-from typing import Any
-
-import torch
-import uvicorn
-from transformers.utils import logging as transformers_logging
+from typing import TYPE_CHECKING, Any
 
 from leyden_store.errors import LeydenError
-from leyden_trainers.policy_server.app import create_app
-from leyden_trainers.policy_server.policy import Policy
+from leyden_trainers.models import check_model
+
+if TYPE_CHECKING:
+    from leyden_trainers.policy_server.policy import Policy
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the server's URL once it answers, then serve. The exit code is 0 when told to stop, 1 when it cannot."""
     options = _parser().parse_args(arguments)
-    # uvicorn stops on these signals and then raises them once more: by then they mean nothing.
+    # uvicorn takes these over while it serves, and raises them once more when it has ended in order.
     for stop in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(stop, lambda *_: None)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    _quiet()
+        signal.signal(stop, lambda *_: sys.exit(0))
     try:
-        policy = Policy(
-            options.model,
-            name=options.served_model_name,
-            policy_version=options.policy_version,
-            always_return_token_ids=options.always_return_token_ids,
-            max_batch=options.max_batch,
-            device=options.device,
-            seed=options.seed,
-        )
+        check_model(options.model)
         listener = _listen(options.host, options.port)
+        policy = _policy(options)
     except (LeydenError, OSError) as error:
         print(f"leyden: {error}", file=sys.stderr)
         return 1
+    _serve(policy, listener)
+    return 0
+
+
+def _policy(options: argparse.Namespace) -> Policy:
+    import torch
+
+    from leyden_trainers.policy_server.policy import Policy
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    _quiet()
+    return Policy(
+        options.model,
+        name=options.served_model_name,
+        policy_version=options.policy_version,
+        always_return_token_ids=options.always_return_token_ids,
+        max_batch=options.max_batch,
+        device=options.device,
+        seed=options.seed,
+    )
+
+
+def _serve(policy: Policy, listener: socket.socket) -> None:
+    import uvicorn
+
+    from leyden_trainers.policy_server.app import create_app
+
     host, port = listener.getsockname()[:2]
     print(f"http://{host}:{port}/v1", flush=True)
     config = uvicorn.Config(create_app(policy), log_level="warning", access_log=False, timeout_graceful_shutdown=10)
     uvicorn.Server(config).run(sockets=[listener])
-    return 0
 
 
 def _quiet() -> None:
-    logs: Any = transformers_logging
+    from transformers.utils import logging
+
+    logs: Any = logging
     logs.set_verbosity_error()
     logs.disable_progress_bar()
 
