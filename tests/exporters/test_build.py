@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from leyden_exporters import build
 from leyden_exporters.build import token_weights, trajectory_table
 from leyden_exporters.columns import SCHEMA
 from leyden_exporters.formats import FORMATS
 from leyden_exporters.options import Options
 from leyden_store.turns import Rollout
-
 from tests.exporters.making import rollout, single, turn
 
 
