@@ -41,7 +41,8 @@ def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:
         "rollout_id": _text(_first(attributes, resource, SOURCES["rollout_id"])),
         "group_id": _text(_first(attributes, resource, SOURCES["group_id"])),
         "attempt": _integer(attempt),
-        "session_id": _text(_first(attributes, resource, SOURCES["session_id"])),
+        # MLflow writes every attribute as JSON text, strings in quotes.
+        "session_id": _text(_first(attributes, resource, SOURCES["session_id"])).strip('"'),
         "policy_version": _text(version) or None,
         "prompt_token_ids": _integers(attributes.get("leyden.prompt_token_ids")),
         "response_token_ids": _integers(attributes.get("leyden.response_token_ids")),

@@ -28,14 +28,16 @@ def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
     Two spans record one call when they name the same response and one is above the other, or, in different
     instrumentations (then also across traces), encloses it in time. The same response id alone does not do: a
     replaying server gives one id to many calls. Where an id is missing, a span above with the same messages does.
+    A span that continues a call joins the one that began it.
     """
     groups: list[list[Read]] = []
+    begun: dict[Key, list[Read]] = {}
     group_of: dict[Key, list[Read]] = {}
     by_key = {_key(read): read for read in reads}
     above = {_key(read): _llm_above(read, tree, by_key) for read in reads}
     open_by_id: dict[str, dict[str, list[Read]]] = {}
     for read in sorted(reads, key=lambda r: (r.span.start_ns, -r.span.end_ns, r.span.trace_id, r.span.span_id)):
-        outer = _by_ancestry(read, above) or _by_time(read, open_by_id)
+        outer = _by_ancestry(read, above) or _by_time(read, open_by_id) or _begun_beside(read, begun)
         group = group_of.get(_key(outer)) if outer else None
         if group is None:
             group = []
@@ -84,6 +86,20 @@ def _by_time(read: Read, open_by_id: dict[str, dict[str, list[Read]]]) -> Read |
         outer = outer or next((other for other in reads if _encloses(other, read)), None)
     by_scope.setdefault(span.scope_name, []).append(read)
     return outer
+
+
+def _begun_beside(read: Read, begun: dict[Key, list[Read]]) -> Read | None:
+    """The read under the same parent that began the call this one tells the end of."""
+    beside = begun.setdefault((read.span.trace_id, read.span.parent_span_id), [])
+    if not read.call.continues:
+        if read.call.response is None and read.span.status != "Error":
+            beside.append(read)
+        return None
+    for other in beside:
+        if other.call.messages == read.call.messages and other.span.scope_name == read.span.scope_name:
+            beside.remove(other)
+            return other
+    return None
 
 
 def _encloses(outer: Read, inner: Read) -> bool:

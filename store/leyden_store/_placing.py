@@ -60,6 +60,10 @@ def agent_of(span: Span) -> str | None:
     if not name:
         if attributes.get("openinference.span.kind") == "AGENT":
             name = attributes.get("graph.node.id") or span.name
+        elif attributes.get("langfuse.observation.type") == "agent" or attributes.get("mlflow.spanType") == '"AGENT"':
+            name = span.name
+        elif attributes.get("agentops.span.kind") == "agent":
+            name = attributes.get("operation.name") or span.name
         elif attributes.get("traceloop.span.kind") == "agent":
             name = attributes.get("traceloop.entity.name") or span.name
     return name if isinstance(name, str) and name else None

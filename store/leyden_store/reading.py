@@ -214,7 +214,7 @@ def _rollout(key: str, found: _Gathered, placed: dict[Key, Place], tool_ids: dic
             make_turn(group, placed[at], index, rewards={r.name: r.value for r in rewards}, **shared),
         )
         for read in group[1:]:
-            detail = f"records the call of span {outer.span_id} too (response {read.call.response_id})"
+            detail = f"records the call of span {outer.span_id} too"
             inner = read.span
             dropped.append(Dropped(inner.trace_id, inner.span_id, key, DropReason.DOUBLED, detail))
     return Rollout(

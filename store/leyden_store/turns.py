@@ -76,6 +76,7 @@ class Call:
     choices: further choices when n > 1 (the first is `response`), as messages with `finish_reason`
     params:  request parameters under OpenAI's names (temperature, top_p, max_tokens, seed, stop, n, …)
     streamed: whether the reply was asked for as a stream
+    continues: whether this span tells the end of a call that another beside it began
     tool_ids: call ids this capture wrote for calls → the ids their results name, where it wrote two for one call
     notes:   what this capture cannot say, in words, e.g. "stream abandoned"
     """
@@ -99,6 +100,7 @@ class Call:
     response_logprobs: Sequence[float] | None = None
     notes: Sequence[str] = ()
     streamed: bool = False
+    continues: bool = False
     tool_ids: Mapping[str, str] = field(default_factory=dict)
 
 

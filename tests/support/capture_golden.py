@@ -2,7 +2,7 @@
 
     python -m tests.support.capture_golden [CASE…]
 
-writes `turns.json` anew beside each `input.pb`; what changed is then for a person to read.
+writes `turns.json` anew in each; what changed is then for a person to read.
 """
 
 from __future__ import annotations
@@ -13,18 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from leyden_store.dialects.genai_events import join_logs
-from leyden_store.otlp import decode_logs, decode_traces
+from leyden_store.otlp import decode_logs, decode_traces, json_to_protobuf
 from leyden_store.reading import read_rollouts
+from leyden_store.spans import Span
 from leyden_store.turns import Rollout
 
 CASES = Path(__file__).parents[1] / "store" / "dialects" / "cases"
 
 
+def case_spans(folder: Path) -> list[Span]:
+    """A case's spans: captured (`input.pb`) or written by hand (`input.json`), with its log records (`logs.pb`)."""
+    by_hand, logs = folder / "input.json", folder / "logs.pb"
+    body = json_to_protobuf(by_hand.read_bytes()) if by_hand.exists() else (folder / "input.pb").read_bytes()
+    spans = decode_traces(body)
+    return join_logs(spans, decode_logs(logs.read_bytes())) if logs.exists() else spans
+
+
 def read_case(folder: Path) -> list[Rollout]:
-    """Read a case's spans, with its log records (`logs.pb`) where it has any."""
-    spans = decode_traces((folder / "input.pb").read_bytes())
-    logs = folder / "logs.pb"
-    return read_rollouts(join_logs(spans, decode_logs(logs.read_bytes())) if logs.exists() else spans)
+    """Read a case's rollouts."""
+    return read_rollouts(case_spans(folder))
 
 
 def as_json(rollouts: list[Rollout]) -> dict[str, Any]:

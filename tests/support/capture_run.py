@@ -15,9 +15,11 @@ import sys
 from pathlib import Path
 
 CASES = Path(__file__).parents[1] / "store" / "dialects" / "cases"
-INSTRUMENTATIONS = ("genai", "openinference", "traceloop")
+INSTRUMENTATIONS = ("genai", "openinference", "traceloop", "genai-events")
+"""`genai-events` is `genai` told to put content in log records, which are kept beside the spans as `logs.pb`."""
+
+EVENT_SCENARIOS = ("parallel", "stream-text-and-call", "choices", "errors")
 ENVIRONMENT = {
-    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "10000",
     "TRACELOOP_TRACE_CONTENT": "true",
 }
@@ -26,9 +28,13 @@ ENVIRONMENT = {
 def record_all(names: list[str]) -> None:
     """Record the named scenarios under each instrumentation."""
     for instrumentation in INSTRUMENTATIONS:
+        content = "EVENT_ONLY" if instrumentation == "genai-events" else "SPAN_ONLY"
+        chosen = [name for name in names if content == "SPAN_ONLY" or name in EVENT_SCENARIOS]
+        if not chosen:
+            continue
         subprocess.run(
-            [sys.executable, "-m", "tests.support.capture_run", "--under", instrumentation, *names],
-            env={**os.environ, **ENVIRONMENT},
+            [sys.executable, "-m", "tests.support.capture_run", "--under", instrumentation, *chosen],
+            env={**os.environ, **ENVIRONMENT, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": content},
             check=True,
             timeout=120,
         )
@@ -37,8 +43,11 @@ def record_all(names: list[str]) -> None:
 def record_under(instrumentation: str, names: list[str]) -> None:
     """Record the named scenarios in this process."""
     from openai import OpenAI
-    from opentelemetry import trace
+    from opentelemetry import _logs, trace
+    from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -51,20 +60,27 @@ def record_under(instrumentation: str, names: list[str]) -> None:
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
+    told = InMemoryLogRecordExporter()
+    loggers = LoggerProvider(resource=provider.resource)
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(told))
+    _logs.set_logger_provider(loggers)
     _instrument(instrumentation)
     with CaptureServer() as server:
         for name in names:
             exporter.clear()
+            told.clear()
             with OpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
                 SCENARIOS[name](client)
             folder = CASES / f"{instrumentation}-{name}"
             folder.mkdir(parents=True, exist_ok=True)
             body = encode_spans(exporter.get_finished_spans())
             (folder / "input.pb").write_bytes(_without_paths(body.SerializeToString()))
+            if instrumentation == "genai-events":
+                (folder / "logs.pb").write_bytes(encode_logs(told.get_finished_logs()).SerializeToString())
 
 
 def _instrument(instrumentation: str) -> None:
-    if instrumentation == "genai":
+    if instrumentation.startswith("genai"):
         from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
     elif instrumentation == "openinference":
         from openinference.instrumentation.openai import OpenAIInstrumentor

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from leyden_store.dialects import genai, genai_events, openinference, traceloop, traceloop_indexed
+from leyden_store.dialects import (
+    agentlightning,
+    genai,
+    genai_events,
+    langfuse,
+    mlflow,
+    openinference,
+    pydantic_ai,
+    traceloop,
+    traceloop_indexed,
+    vercel,
+)
 from leyden_store.dialects._values import Unreadable
 from leyden_store.spans import Span
 from leyden_store.turns import Call
@@ -32,12 +43,25 @@ class Dialect(Protocol):
 
 _BY_SCOPE: tuple[tuple[str, tuple[Dialect, ...]], ...] = (
     ("openinference.", (openinference,)),
+    ("pydantic-ai", (pydantic_ai,)),
+    ("logfire", (pydantic_ai,)),
+    ("langfuse", (langfuse,)),
     ("opentelemetry.instrumentation.genai.", (genai_events, genai)),
     ("opentelemetry.instrumentation.openai.v", (traceloop, traceloop_indexed)),
 )
 """Scope prefix → the dialects its spans speak."""
 
-_BY_ATTRIBUTES: tuple[Dialect, ...] = (openinference, traceloop, traceloop_indexed, genai_events, genai)
+_BY_ATTRIBUTES: tuple[Dialect, ...] = (
+    openinference,
+    vercel,
+    langfuse,
+    mlflow,
+    agentlightning,
+    traceloop,
+    traceloop_indexed,
+    genai_events,
+    genai,
+)
 """Every dialect, the one with the most telling marks first."""
 
 

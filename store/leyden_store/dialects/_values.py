@@ -85,7 +85,13 @@ def integers(value: Any) -> list[int] | None:
 
 
 def unflatten(attributes: Attributes, prefix: str) -> list[Any]:
-    """Rebuild the list that was flattened into `prefix.{i}.a.b` keys, gaps closed, in order of index.
+    """Rebuild the list that was flattened into `prefix.{i}.a.b` keys, gaps closed, in order of index."""
+    rebuilt = unflatten_any(attributes, prefix)
+    return rebuilt if isinstance(rebuilt, list) else []
+
+
+def unflatten_any(attributes: Attributes, prefix: str) -> Any:
+    """Rebuild the list or object that was flattened into keys under the prefix.
 
     Every step that is digits is a list index, every other a key. Where a key has both a value and children
     (`x` and `x.y`), the children stand under the value's key and the value under "".
@@ -109,8 +115,7 @@ def unflatten(attributes: Attributes, prefix: str) -> list[Any]:
             existing[""] = value
         else:
             node[last] = value
-    folded = _fold_lists(tree)
-    return folded if isinstance(folded, list) else []
+    return _fold_lists(tree)
 
 
 def _fold_lists(node: Any) -> Any:

@@ -22,7 +22,7 @@ LLM_OPERATIONS = ("chat", "text_completion", "generate_content")
 
 _PARAM_PREFIX = "gen_ai.request."
 _PARAM_NAMES = {"choice.count": "n", "stop_sequences": "stop"}
-_PARAM_SKIP = frozenset({"model", "encoding_formats", "stream"})
+_PARAM_SKIP = frozenset({"model", "encoding_formats", "stream", "streaming"})
 
 
 def matches(span: Span) -> bool:
@@ -35,7 +35,7 @@ def read(span: Span) -> Call:
     attributes = span.attributes
     messages = input_messages(attributes)
     outputs = output_messages(attributes)
-    reasons = attributes.get("gen_ai.response.finish_reasons")
+    reasons = parsed_or_text(attributes, "gen_ai.response.finish_reasons")
     reasons = [reasons] if isinstance(reasons, str) else list(reasons) if isinstance(reasons, Sequence) else []
     if is_responses_api(span):
         messages = join_assistant(messages)
@@ -142,7 +142,7 @@ def request_params(attributes: Attributes) -> dict[str, Any]:
             continue
         if key.startswith(_PARAM_PREFIX):
             name = key[len(_PARAM_PREFIX) :]
-            if name not in _PARAM_SKIP and value != []:
+            if name not in _PARAM_SKIP and value != [] and not name.startswith("functions."):
                 raw[_PARAM_NAMES.get(name, name)] = value
         elif key == "gen_ai.openai.request.seed":
             raw["seed"] = value

@@ -87,4 +87,6 @@ def _content(content: Any) -> Any:
 
 
 def _functions(attributes: Attributes) -> list[Any]:
-    return [mapping(raw) for raw in unflatten(attributes, "llm.request.functions")]
+    # AgentOps, whose messages are indexed alike, says gen_ai.
+    found = unflatten(attributes, "llm.request.functions") or unflatten(attributes, "gen_ai.request.functions")
+    return [mapping(raw) for raw in found]

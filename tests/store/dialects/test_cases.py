@@ -9,7 +9,7 @@ import pytest
 
 from leyden_store.dialects import recognise
 from leyden_store.otlp import decode_traces, encode_traces
-from tests.support.capture_golden import CASES, as_json, read_case
+from tests.support.capture_golden import CASES, as_json, case_spans, read_case
 
 ALL = sorted(path for path in CASES.iterdir() if path.is_dir())
 
@@ -22,12 +22,11 @@ def test_a_capture_gives_its_golden_turns(case: Path) -> None:
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 def test_every_llm_span_is_a_turn_or_dropped_with_a_reason(case: Path) -> None:
-    spans = decode_traces((case / "input.pb").read_bytes())
-    llm = sum(recognise(span) is not None for span in spans)
+    llm = sum(recognise(span) is not None for span in case_spans(case))
     assert sum(rollout.llm_spans for rollout in read_case(case)) == llm
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
 def test_a_capture_written_back_to_otlp_is_read_the_same(case: Path) -> None:
-    spans = decode_traces((case / "input.pb").read_bytes())
+    spans = case_spans(case)
     assert decode_traces(encode_traces(spans)) == spans
