@@ -29,7 +29,7 @@ CHAT_TEMPLATE = """\
 {{ call.function.arguments if call.function.arguments is string else call.function.arguments | tojson }}} </tool_call>
 {%- endfor %} <|im_end|>
 {%- endfor %}
-{%- if add_generation_prompt %} <|im_start|> assistant{% endif %}
+{%- if add_generation_prompt %}<|im_start|> assistant{% endif %}
 """
 """Hermes-style tool calls. Words are tokens and white space parts them, so what a reply decodes to encodes back to
 the same ids, and the prompt of the next turn begins with this turn's prompt and reply, token for token."""

@@ -64,7 +64,9 @@ class Sft:
                 config,
                 max_length=None,
                 bf16=torch.cuda.is_available(),
-                gradient_checkpointing=torch.cuda.is_available(),
+                # TRL's default is the old name, set to true: transformers warns of it, and on a CPU it only costs time.
+                gradient_checkpointing=None,
+                activation_checkpointing=torch.cuda.is_available(),
                 dataset_kwargs={"skip_prepare_dataset": True},  # the rows are ready: tokens and labels
             )
             tokenizer, policy = load_tokenizer(model), load_model(model)
