@@ -41,8 +41,7 @@ def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:
         "rollout_id": _text(_first(attributes, resource, SOURCES["rollout_id"])),
         "group_id": _text(_first(attributes, resource, SOURCES["group_id"])),
         "attempt": _integer(attempt),
-        # MLflow writes every attribute as JSON text, strings in quotes.
-        "session_id": _text(_first(attributes, resource, SOURCES["session_id"])).strip('"'),
+        "session_id": _text(_first(attributes, resource, SOURCES["session_id"])),
         "policy_version": _text(version) or None,
         "prompt_token_ids": _integers(attributes.get("leyden.prompt_token_ids")),
         "response_token_ids": _integers(attributes.get("leyden.response_token_ids")),

@@ -37,7 +37,8 @@ def places(tree: SpanTree) -> dict[Key, Place]:
             rollout=span.rollout_id or above.rollout,
             group=span.group_id or above.group,
             attempt=above.attempt if span.attempt is None else span.attempt,
-            session=span.session_id or above.session,
+            # MLflow writes every attribute as JSON text: its strings stand in quotes.
+            session=span.session_id.strip('"') or above.session,
             agent=agent_of(span) or above.agent,
             policy_version=above.policy_version if span.policy_version is None else span.policy_version,
         )
