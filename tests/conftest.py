@@ -1,0 +1,59 @@
+"""What tests of several packages stand on: a ClickHouse server, and stores of both kinds, fresh for every test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leyden_store.lightning import LightningStore
+from tests.support.clickhouse_server import ClickHouseServer, Unavailable, drop_database, new_database
+
+BACKENDS = ["embedded", pytest.param("server", marks=pytest.mark.server)]
+"""The two kinds of store; what holds of one holds of the other."""
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of a ClickHouse server. Where none can be had the test says so and is skipped; in CI it fails."""
+    named = os.environ.get("LEYDEN_TEST_CLICKHOUSE")
+    if named:
+        yield named
+        return
+    try:
+        server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse") / "data")
+        server.start()
+    except Unavailable as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no ClickHouse server to test with: {error}")
+        pytest.skip(f"NOT RUN, no ClickHouse server to test with: {error} (name one in LEYDEN_TEST_CLICKHOUSE)")
+    try:
+        yield server.dsn()
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def server_dsn(clickhouse: str) -> Iterator[str]:
+    """A fresh database on the server."""
+    dsn = new_database(clickhouse)
+    yield dsn
+    drop_database(dsn)
+
+
+@pytest.fixture(params=BACKENDS)
+def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh store's DSN, embedded and on a server in turn."""
+    if request.param == "embedded":
+        return f"chdb://{tmp_path}/store"
+    found: str = request.getfixturevalue("server_dsn")
+    return found
+
+
+@pytest.fixture
+def store(dsn: str) -> Iterator[LightningStore]:
+    """A fresh store, open in this process: one embedded store at a time is all that chDB allows."""
+    with LightningStore.open(dsn) as opened:
+        yield opened

@@ -1,0 +1,180 @@
+"""A real ClickHouse server for tests, in a process of its own on free ports of 127.0.0.1.
+
+`LEYDEN_TEST_CLICKHOUSE` (a DSN whose user may create databases) names one that runs already. Otherwise the chDB
+library from npm is that server: its entry point is clickhouse-local's main, which can listen. The library is kept in the
+user's cache folder. Run as a program, this file is the server's process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+
+PACKAGE = "@chdb/lib-linux-x64-gnu@26.7.3-stable.1"
+
+_FOREVER = (
+    "SELECT sleepEachRow(1) FROM numbers(100000000) "
+    "SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 100000000000"
+)
+
+
+class Unavailable(Exception):
+    """No server can be had here; says why."""
+
+
+def library() -> Path:
+    """The server's library, fetched through npm the first time. Raises Unavailable."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leyden-tests"
+    kept = cache / f"{PACKAGE.rpartition('@')[2]}.libchdb.so"
+    if kept.exists():
+        return kept
+    if sys.platform != "linux" or os.uname().machine != "x86_64":
+        raise Unavailable(f"{PACKAGE} is for Linux on x86-64")
+    npm = shutil.which("npm")
+    if npm is None:
+        raise Unavailable("npm is not installed, which fetches the server's library")
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        try:
+            subprocess.run([npm, "pack", PACKAGE], cwd=folder, check=True, capture_output=True, text=True, timeout=280)
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(f"npm pack {PACKAGE} failed: {' '.join(error.stderr.split())[:300]}") from error
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"npm pack {PACKAGE} took too long") from error
+        (archive,) = Path(folder).glob("*.tgz")
+        with tarfile.open(archive) as packed:
+            packed.extract("package/libchdb.so", folder, filter="data")
+        (Path(folder) / "package" / "libchdb.so").replace(kept)
+    return kept
+
+
+class ClickHouseServer:
+    """A server over a folder, which outlives it: `stop` and `start` again find the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = 0
+        self._library = library()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        self.port, native = _free_port(), _free_port()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(self._library), str(self.folder), str(self.port), str(native)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while True:
+            with suppress(OSError, urllib.error.URLError):
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ping", timeout=2).close()
+                return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise Unavailable(f"the ClickHouse server did not start; see {self.folder}.log")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def dsn(self, database: str = "default", *, port: int | None = None) -> str:
+        """The DSN of one of its databases."""
+        return f"clickhouse://default@127.0.0.1:{port or self.port}/{database}"
+
+
+def new_database(dsn: str) -> str:
+    """Create a database of a fresh name on the server of a DSN; the DSN of it."""
+    parts = urlsplit(dsn)
+    name = f"leyden_test_{uuid.uuid4().hex[:12]}"
+    with clickhouse_connect.get_client(dsn=dsn) as client:
+        client.command(f"CREATE DATABASE {name}")
+    return parts._replace(path=f"/{name}").geturl()
+
+
+def drop_database(dsn: str) -> None:
+    """Drop what `new_database` created."""
+    parts = urlsplit(dsn)
+    with clickhouse_connect.get_client(dsn=parts._replace(path="/default").geturl()) as client:
+        client.command(f"DROP DATABASE IF EXISTS {parts.path.strip('/')} SYNC")
+
+
+class Proxy:
+    """A TCP port of its own in front of a server whose port changes when it restarts. A context manager."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.target))
+                except OSError:
+                    near.close()
+                    continue
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with source, suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _serve(library_path: str, folder: str, http_port: str, tcp_port: str) -> None:
+    arguments = [
+        "clickhouse", f"--path={folder}", "--output-format=TabSeparated", "--listen_host=127.0.0.1",
+        f"--http_port={http_port}", f"--tcp_port={tcp_port}",
+        "--query", f"SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {_FOREVER}",
+    ]  # fmt: skip
+    engine = ctypes.CDLL(library_path)
+    engine.query_stable_v2.restype = ctypes.c_void_p
+    engine.query_stable_v2(len(arguments), (ctypes.c_char_p * len(arguments))(*(a.encode() for a in arguments)))
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
