@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-fast lint format bench clean
+.PHONY: help install demo test test-fast lint format bench dashboards clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ format: install  ## let ruff put the code in order
 
 bench: install  ## benchmarks: ratios of one run
 	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+dashboards: install  ## Grafana dashboards from their Python
+	$(BIN)/python -m leyden_dashboards
 
 clean:  ## what `make` made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,27 +31,33 @@ class Export:
     def to_json(self) -> dict[str, Any]:
         """What `leyden export --json` prints."""
         return {
-            "dataset_id": self.dataset_id, "path": str(self.path), "rows": self.rows, "sha256": self.sha256, "report": self.report,
-        }  # fmt: skip
+            "dataset_id": self.dataset_id,
+            "path": str(self.path),
+            "rows": self.rows,
+            "sha256": self.sha256,
+            "report": self.report,
+        }
 
 
-def export(store: LightningStore, selection: Selection, *, format: str, out: Path, options: Options) -> Export:
+def export(store: LightningStore, selection: Selection, *, form: str, out: Path, options: Options) -> Export:
     """Write the selection in a format and register it. Raises FormatUnknown, PathUnwritable, SelectionEmpty."""
-    if format in SPAN_FORMATS:
-        keys = SPAN_FORMATS[format](store, selection, out)
+    if form in SPAN_FORMATS:
+        keys = SPAN_FORMATS[form](store, selection, out)
         if not keys:
             out.unlink()
-            raise SelectionEmpty(f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces")
+            raise SelectionEmpty(
+                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
+            )
         rows, report, summary = len(keys), {"spans": len(keys)}, f"{len(keys):,} spans"
     else:
-        if format not in FORMATS and (near := [name for name in SPAN_FORMATS if name.startswith(format[:3])]):
-            raise FormatUnknown(f"no export format is called {format!r}; did you mean {', '.join(near)}?")
-        found = format_named(format).write(store.rollouts(selection), out, options)
+        if form not in FORMATS and (near := [name for name in SPAN_FORMATS if name.startswith(form[:3])]):
+            raise FormatUnknown(f"no export format is called {form!r}; did you mean {', '.join(near)}?")
+        found = format_named(form).write(store.rollouts(selection), out, options)
         keys = [(row.trace_id, row.span_id) for row in found.spans if row.reason is None]
         rows, report, summary = found.written, found.to_json(), found.to_text()
     digest = _sha256(out)
     dataset_id = store.record_dataset(
-        format=format,
+        form=form,
         path=str(out.absolute()),
         selection=selection,
         rows=rows,

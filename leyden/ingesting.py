@@ -86,7 +86,7 @@ def _into_store(store: LightningStore, requests: Sequence[bytes]) -> None:
 
 def _post(url: str, body: bytes) -> None:
     headers = {"Content-Type": "application/x-protobuf"}
-    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310: the collector's own URL
+    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - the collector's own URL
     try:
         urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
     except urllib.error.HTTPError as error:

@@ -17,7 +17,13 @@ from leyden_store.errors import LeydenError
 
 _COMMANDS = (up, run, ingest, traces, trace, turns, query, export, train, runs, store, demo)
 
-_EXTRA_OF = {"torch": "trainers", "trl": "trainers", "transformers": "trainers", "datasets": "trainers", "openai": "trainers"}
+_EXTRA_OF = {
+    "torch": "trainers",
+    "trl": "trainers",
+    "transformers": "trainers",
+    "datasets": "trainers",
+    "openai": "trainers",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from leyden_exporters.options import Options
     from leyden_store.lightning import LightningStore
 
-_DSN_HELP = "chdb:///FOLDER, clickhouse://USER:PASSWORD@HOST:8123/DATABASE or clickhouses://… (default: $LEYDEN_STORE, else ./.leyden/store)"
+_DSN_HELP = (
+    "chdb:///FOLDER, clickhouse://USER:PASSWORD@HOST:8123/DATABASE or clickhouses://… "
+    "(default: $LEYDEN_STORE, else ./.leyden/store)"
+)
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +43,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--advantage", default="grpo", choices=["grpo", "dr_grpo", "rloo", "reinforce", "reward"], help="default: grpo"
     )
     group.add_argument("--max-tokens", type=int, metavar="N", help="longest trajectory, in tokens")
+    group.add_argument("--min-reward", type=float, metavar="X", help="only rollouts that earned at least this")
     group.add_argument("--require-reward", action="store_true", help="leave out rollouts without a reward")
+    group.add_argument("--require-logprobs", action="store_true", help="leave out turns without logprobs")
+    group.add_argument("--drop-truncated", action="store_true", help="leave out turns that ran into the token limit")
+    group.add_argument("--agent", action="append", metavar="NAME", help="only turns of this agent; may be repeated")
 
 
 def data_options(args: argparse.Namespace) -> Options:
@@ -51,7 +58,12 @@ def data_options(args: argparse.Namespace) -> Options:
         reward=args.reward,
         advantage=Advantage(args.advantage),
         max_tokens=args.max_tokens,
+        min_reward=args.min_reward,
         require_reward=args.require_reward,
+        require_logprobs=args.require_logprobs,
+        drop_truncated=args.drop_truncated,
+        agents=frozenset(args.agent) if args.agent else None,
+        selection=args.query or args.where or "everything",
     )
 
 
@@ -73,7 +85,7 @@ def print_json(value: Any) -> None:
 
 
 def _flush(collector: str) -> None:
-    request = urllib.request.Request(f"{collector}/api/flush", method="POST")  # noqa: S310: the collector's own URL
+    request = urllib.request.Request(f"{collector}/api/flush", method="POST")  # noqa: S310 - the collector's own URL
     try:
         urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
     except (OSError, urllib.error.HTTPError) as error:

@@ -12,8 +12,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("export", help="write a data set", description=__doc__)
     add_store(parser)
     add_selection(parser)
-    parser.add_argument("--format", required=True, metavar="F", help="turns, trajectories, trl-sft, trl-sft-tokens, spans, otlp, …")
-    parser.add_argument("--out", required=True, type=Path, metavar="PATH", help="a file; the suffix chooses .jsonl or .parquet")
+    parser.add_argument(
+        "--format", required=True, metavar="F", help="turns, trajectories, trl-sft, trl-sft-tokens, spans, otlp, …"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="PATH", help="a file; the suffix chooses .jsonl or .parquet"
+    )
     add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="the report as one JSON object")
     parser.set_defaults(run=run)
@@ -24,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     with open_store(args.store) as store:
         selection = store.select(query=args.query, where=args.where)
-        made = export(store, selection, format=args.format, out=args.out, options=data_options(args))
+        made = export(store, selection, form=args.format, out=args.out, options=data_options(args))
     if args.json:
         print_json(made.to_json())
         return 0

@@ -14,7 +14,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "run", help="run an agent recorded", description=__doc__, usage="leyden run [options] -- CMD…"
     )
     add_store(parser)
-    parser.add_argument("--endpoint", metavar="URL", help="the collector (default: $OTEL_EXPORTER_OTLP_ENDPOINT, else the one that holds the store)")
+    parser.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="the collector (default: $OTEL_EXPORTER_OTLP_ENDPOINT, else the one that holds the store)",
+    )
     parser.add_argument("--rollout-id", metavar="ID", help="default: $LEYDEN_ROLLOUT_ID, else a new one")
     parser.add_argument("--group-id", metavar="ID", help="the task this is an attempt at")
     parser.add_argument("--attempt", type=int, metavar="N")
@@ -39,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         project=args.project,
     )
     try:
-        os.execvpe(command[0], command, env)  # noqa: S606: the same process, so signals and the exit code are the agent's
+        os.execvpe(command[0], command, env)  # noqa: S606 - the same process, so signals and the exit code are the agent's
     except OSError as error:
         print(f"leyden run: cannot start {command[0]!r}: {error.strerror}", file=sys.stderr)
         return 127 if isinstance(error, FileNotFoundError) else 126

@@ -29,5 +29,6 @@ def run(args: argparse.Namespace) -> int:
             print_json(each.to_json())
         else:
             source = f"query {each.query} v{each.query_version}" if each.query else each.sql
-            print(f"{each.run_id}  {each.status:<9}  {each.trainer}  {each.spans} spans  {source}  {each.checkpoint or each.error}")
+            result = each.checkpoint or each.error
+            print(f"{each.run_id}  {each.status:<9}  {each.trainer}  {each.spans} spans  {source}  {result}")
     return 0

@@ -27,7 +27,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("trace", "started", "took", "spans", "LLM", "errors", "name", "agent", "rollout", box=None, header_style="bold")
+    table = Table(
+        "trace", "started", "took", "spans", "LLM", "errors", "name", "agent", "rollout", box=None, header_style="bold"
+    )
     for column in table.columns:
         column.no_wrap = True
     for t in found:

@@ -6,9 +6,12 @@ import argparse
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from leyden.cli._shared import add_data_options, add_selection, add_store, data_options, open_store, print_json
+
+if TYPE_CHECKING:
+    from leyden_exporters.report import Report
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,8 +20,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_selection(parser, required=True)
     parser.add_argument("--trainer", required=True, metavar="T", help="trl-sft, torch-replay")
     parser.add_argument("--model", required=True, metavar="M", help="the model to start from: a folder or a hub name")
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where the checkpoint goes; must not exist")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the trainer or of TrainingArguments")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="where the checkpoint goes; must not exist"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the trainer or of TrainingArguments",
+    )
     add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="the run as one JSON object, last")
     parser.set_defaults(run=run)
@@ -27,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     from leyden_trainers.job import train
 
-    def on_data(table: Any, report: Any) -> None:
+    def on_data(report: Report) -> None:
         print(report.to_text(), file=sys.stderr)
 
     def on_metrics(step: int, metrics: Mapping[str, float]) -> None:

@@ -14,7 +14,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_store(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--http-port", type=int, default=4318, metavar="PORT", help="default: 4318; 0 takes a free one")
-    parser.add_argument("--spool", type=Path, metavar="DIR", help="where requests wait for the store (default: beside it)")
+    parser.add_argument(
+        "--spool", type=Path, metavar="DIR", help="where requests wait for the store (default: beside it)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -27,5 +29,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ready(url: str) -> None:
-    print(f"Leyden takes traces at {url} (OTLP/HTTP), ClickHouse queries at {url}/clickhouse, API at {url}/docs", flush=True)
+    print(
+        f"Leyden takes traces at {url} (OTLP/HTTP), ClickHouse queries at {url}/clickhouse, API at {url}/docs",
+        flush=True,
+    )
     print("Record an agent:  leyden run -- python agent.py        Stop: Ctrl-C", flush=True)

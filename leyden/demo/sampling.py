@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from leyden.demo import agent
-from leyden.demo.processes import finish
+from leyden.demo.processes import finish, flags
 from leyden.demo.tasks import Task, reward
 from leyden_instrumentation.launch import environment
 
@@ -27,7 +27,7 @@ class Sampler:
     policy: str
 
     def run(self, name: str, tasks: Sequence[Task], *, policy_version: str) -> dict[str, float]:
-        """One rollout a task, in one process, `name` at the head of each rollout id; the rewards, as posted to the store."""
+        """One rollout a task, all in one process; their rewards, as posted. Rollout ids begin with `name/`."""
         attempts: dict[str, int] = {}
         lines, task_of = [], {}
         for task in tasks:
@@ -45,12 +45,9 @@ class Sampler:
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
             file.flush()
+            agent_and_tasks = [f"{Path(agent.__file__)}:solve", file.name]
             printed = finish(
-                [
-                    "leyden_instrumentation.tasks", f"{Path(agent.__file__)}:solve", file.name,
-                    "--concurrency", str(CONCURRENCY),
-                ],  # fmt: skip
-                env={**env, "LEYDEN_ROOT_SPAN": "false"},
+                ["leyden_instrumentation.tasks", *agent_and_tasks, *flags(concurrency=CONCURRENCY)], env=env
             )
         rewards = {}
         for line in map(json.loads, printed.splitlines()):
@@ -59,6 +56,11 @@ class Sampler:
         self.post(rewards)
         return rewards
 
+    def load(self, checkpoint: Path, version: str) -> None:
+        """Swap other weights into the policy server."""
+        server = self.policy.removesuffix("/v1")
+        post(f"{server}/admin/load", {"path": str(checkpoint), "policy_version": version})
+
     def post(self, rewards: Mapping[str, float], *, name: str = "reward") -> None:
         """Give rewards by rollout id."""
         post(f"{self.collector}/api/rewards", [{"rollout_id": r, "name": name, "value": v} for r, v in rewards.items()])
@@ -66,5 +68,5 @@ class Sampler:
 
 def post(url: str, body: Iterable[Any] | Mapping[str, Any]) -> None:
     """POST JSON; raises OSError when the server refuses."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310: our own servers
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310 - our own servers
     urllib.request.urlopen(request, timeout=60).close()  # noqa: S310

@@ -21,9 +21,16 @@ _SETTINGS = {
 
 # What ClickHouse answers to bytes that are no such message; anything else is the store's trouble, not the bytes'.
 _MALFORMED = (
-    "ATTEMPT_TO_READ_AFTER_EOF", "CANNOT_READ_ALL_DATA", "INCORRECT_DATA", "UNKNOWN_PROTOBUF_FORMAT", "CANNOT_PARSE",
-    "PROTOBUF_BAD_CAST", "NO_COLUMNS_SERIALIZED_TO_PROTOBUF_FIELDS", "TOO_LARGE_STRING_SIZE", "Protobuf",
-)  # fmt: skip
+    "ATTEMPT_TO_READ_AFTER_EOF",
+    "CANNOT_READ_ALL_DATA",
+    "INCORRECT_DATA",
+    "UNKNOWN_PROTOBUF_FORMAT",
+    "CANNOT_PARSE",
+    "PROTOBUF_BAD_CAST",
+    "NO_COLUMNS_SERIALIZED_TO_PROTOBUF_FIELDS",
+    "TOO_LARGE_STRING_SIZE",
+    "Protobuf",
+)
 
 
 def delimited(requests: Iterable[bytes]) -> bytes:

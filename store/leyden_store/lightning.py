@@ -142,7 +142,7 @@ class LightningStore:
                 "Label": r.label,
                 "Explanation": r.explanation,
                 "Timestamp": datetime.now(UTC),
-            }  # fmt: skip
+            }
             for r in rewards
         ]
         self.connection.insert("rewards", posted)
@@ -151,7 +151,7 @@ class LightningStore:
     def record_dataset(
         self,
         *,
-        format: str,
+        form: str,
         path: str,
         selection: Selection,
         rows: int,
@@ -167,7 +167,7 @@ class LightningStore:
             [
                 {
                     "DatasetId": dataset_id,
-                    "Format": format,
+                    "Format": form,
                     "Path": path,
                     "Query": selection.query,
                     "QueryVersion": selection.version,
@@ -177,7 +177,7 @@ class LightningStore:
                     "Sha256": sha256,
                     "Report": report,
                     "CreatedAt": datetime.now(UTC),
-                }  # fmt: skip
+                }
             ],
         )
         return dataset_id

@@ -46,13 +46,24 @@ class Run:
     def to_json(self) -> dict[str, Any]:
         """What `leyden runs --json` prints."""
         return {
-            "run_id": self.run_id, "status": self.status, "trainer": self.trainer, "model": self.model,
-            "query": self.query, "query_version": self.query_version, "sql": self.sql, "config": dict(self.config),
-            "report": dict(self.report), "spans": self.spans, "spans_hash": self.spans_hash, "checkpoint": self.checkpoint,
-            "metrics": dict(self.metrics), "error": self.error, "code_version": self.code_version,
+            "run_id": self.run_id,
+            "status": self.status,
+            "trainer": self.trainer,
+            "model": self.model,
+            "query": self.query,
+            "query_version": self.query_version,
+            "sql": self.sql,
+            "config": dict(self.config),
+            "report": dict(self.report),
+            "spans": self.spans,
+            "spans_hash": self.spans_hash,
+            "checkpoint": self.checkpoint,
+            "metrics": dict(self.metrics),
+            "error": self.error,
+            "code_version": self.code_version,
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "ended_at": self.ended_at.isoformat() if self.ended_at else None,
-        }  # fmt: skip
+        }
 
 
 class Runs:
@@ -93,7 +104,7 @@ class Runs:
                     "Sha256": sha256,
                     "PolicyVersion": sha256[:16],
                     "CreatedAt": now,
-                }  # fmt: skip
+                }
             ],
         )
         run = replace(run, status="succeeded", checkpoint=checkpoint, metrics=dict(metrics), ended_at=now)
@@ -147,7 +158,7 @@ class Runs:
                 code_version=r["CodeVersion"],
                 started_at=r["StartedAt"],
                 ended_at=r["EndedAt"],
-            )  # fmt: skip
+            )
             for r in rows
         ]
 
@@ -174,7 +185,7 @@ class Runs:
                     "StartedAt": run.started_at,
                     "EndedAt": run.ended_at,
                     "UpdatedAt": datetime.now(UTC),
-                }  # fmt: skip
+                }
             ],
         )
 

@@ -28,9 +28,13 @@ class SavedQuery:
     def to_json(self) -> dict[str, Any]:
         """What `leyden query show --json` prints."""
         return {
-            "name": self.name, "version": self.version, "sql": self.sql, "description": self.description,
-            "owner": self.owner, "created_at": self.created_at.isoformat(),
-        }  # fmt: skip
+            "name": self.name,
+            "version": self.version,
+            "sql": self.sql,
+            "description": self.description,
+            "owner": self.owner,
+            "created_at": self.created_at.isoformat(),
+        }
 
 
 class SavedQueries:
@@ -131,6 +135,6 @@ class SavedQueries:
                     "Owner": saved.owner,
                     "CreatedAt": datetime.now(UTC) if deleted else saved.created_at,
                     "Deleted": deleted,
-                }  # fmt: skip
+                }
             ],
         )

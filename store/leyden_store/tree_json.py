@@ -9,7 +9,10 @@ from leyden_store.tree import SpanTree
 
 
 def tree_json(tree: SpanTree) -> dict[str, Any]:
-    """`{"roots": [span ids], "repairs": […], "spans": […]}`; spans parents first, each with `depth` and `children` (ids)."""
+    """`{"roots": [span ids], "repairs": […], "spans": […]}`.
+
+    Spans come parents first, each with its `depth` and its `children` (span ids).
+    """
     return {
         "roots": [root.span_id for root in tree.roots],
         "repairs": [

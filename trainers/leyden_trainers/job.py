@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import pyarrow as pa
-
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
@@ -31,7 +29,7 @@ def train(
     out: Path,
     sets: Sequence[str] = (),
     options: Options | None = None,
-    on_data: Callable[[pa.Table, Report], None] = lambda table, report: None,
+    on_data: Callable[[Report], None] | None = None,
     on_metrics: OnMetrics = ignore,
 ) -> Run:
     """Train `model` on the selected rollouts and record the run: query, settings, report, spans, metrics, checkpoint.
@@ -42,7 +40,8 @@ def train(
     plugin = find_trainer(trainer)
     config = config_from_sets(plugin, sets)
     table, report = trajectory_table(store.rollouts(selection), options)
-    on_data(table, report)
+    if on_data is not None:
+        on_data(report)
     run = Run(
         run_id=new_id(),
         trainer=trainer,
