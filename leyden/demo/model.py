@@ -18,6 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from leyden.demo.agent import FACTS, ITEMS, NUMBERS, SYSTEM, TOOLS, call_tool
 from leyden.demo.tasks import PHRASES, tasks
+from leyden_trainers.models import no_bars
 
 CHAT_TEMPLATE = """\
 {%- for message in messages %}
@@ -59,7 +60,8 @@ def build_model(directory: Path, seed: int = 0) -> Path:
             )
         )
         _warm_up(model, tokenizer, seed)
-    model.save_pretrained(directory)
+    with no_bars():
+        model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory
 

@@ -43,6 +43,10 @@ def awr(now: torch.Tensor, then: float, advantage: float) -> torch.Tensor:
     return -min(math.exp(advantage / 0.5), 3.0) * now
 
 
+def kl(now: torch.Tensor, then: float) -> torch.Tensor:
+    return torch.exp(now - then) - 1 - (now - then)
+
+
 REFERENCES = {Loss.PPO_CLIP: ppo_clip, Loss.CISPO: cispo, Loss.REINFORCE: reinforce, Loss.AWR: awr}
 
 
@@ -78,6 +82,19 @@ def test_loss_and_gradient_are_those_of_a_reference(moved: Any, table: pa.Table,
     assert 0.02 < measured["clip_fraction"] < 0.9, "some tokens are clipped, some are not"
     torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(gradient(moved, made), gradient(moved, expected), atol=1e-6, rtol=1e-5)
+
+
+def test_the_kl_term_is_added_to_every_token(moved: Any, table: pa.Table) -> None:
+    config = settings(Loss.REINFORCE).model_copy(update={"kl": 0.3})
+    made, measured = batch_loss(config, moved, collate(list(Rows(table))))
+
+    def reference(now: torch.Tensor, then: float, advantage: float) -> torch.Tensor:
+        return reinforce(now, then, advantage) + 0.3 * kl(now, then)
+
+    expected = by_hand(moved, table, reference)
+    torch.testing.assert_close(made, expected, atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(gradient(moved, made), gradient(moved, expected), atol=1e-6, rtol=1e-5)
+    assert measured["kl"] > 0.001
 
 
 @pytest.mark.parametrize("loss", [Loss.PPO_CLIP, Loss.CISPO])

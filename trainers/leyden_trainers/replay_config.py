@@ -25,11 +25,13 @@ class Loss(StrEnum):
 class ReplayConfig(TrainerConfig):
     """loss: how advantages move probabilities
     clip_low, clip_high: for ppo-clip and cispo, the ratio is held between 1 − clip_low and 1 + clip_high
+    kl: weight of the estimated KL(sampling policy ‖ policy) of each token, which draws the policy back to its data
     awr_beta, awr_limit: for awr, β of the exponent and the largest weight
     """
 
     loss: Loss = Loss.PPO_CLIP
     clip_low: float = Field(default=0.2, ge=0, le=1)
     clip_high: float = Field(default=0.2, ge=0)
+    kl: float = Field(default=0.0, ge=0)
     awr_beta: float = Field(default=1.0, gt=0)
     awr_limit: float = Field(default=20.0, gt=0)

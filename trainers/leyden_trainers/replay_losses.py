@@ -14,6 +14,16 @@ Tensor = torch.Tensor
 
 def token_losses(config: ReplayConfig, new: Tensor, old: Tensor, advantages: Tensor) -> Tensor:
     """The loss of each token [B, T], from its log-probability now (`new`, with gradient) and at sampling (`old`)."""
+    losses = _policy_losses(config, new, old, advantages)
+    return losses + config.kl * kl_estimates(new, old) if config.kl else losses
+
+
+def kl_estimates(new: Tensor, old: Tensor) -> Tensor:
+    """ratio − 1 − log ratio: never negative, and KL(old ‖ new) on average. http://joschu.net/blog/kl-approx.html"""
+    return torch.exp(new - old) - 1 - (new - old)
+
+
+def _policy_losses(config: ReplayConfig, new: Tensor, old: Tensor, advantages: Tensor) -> Tensor:
     low, high = 1 - config.clip_low, 1 + config.clip_high
     match config.loss:
         case Loss.PPO_CLIP:
@@ -45,5 +55,5 @@ def diagnostics(config: ReplayConfig, new: Tensor, old: Tensor, advantages: Tens
         "ratio": float(ratio[mask].sum() / count),
         "clip_fraction": float((clipped & mask).sum() / count),
         "ess": float(1 / (weight**2).sum() / len(weight)),
-        "kl": float((ratio - 1 - moved)[mask].sum() / count),
+        "kl": float(kl_estimates(moved, torch.zeros_like(moved))[mask].sum() / count),
     }
