@@ -6,13 +6,17 @@ import hashlib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leyden_store.dialects.genai_events import join_logs
 from leyden_store.errors import OtlpInvalid, StoreError
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
-from leyden_store.otlp import decode_traces, json_to_protobuf
+from leyden_store.otlp import decode_logs, decode_traces, encode_traces, json_to_protobuf
+from leyden_store.runs import SpanKey
+from leyden_store.spans import LogRecord, Span
 
 _SUFFIXES = (".pb", ".json", ".jsonl")
 
@@ -30,27 +34,59 @@ def ingest(store: LightningStore, paths: Sequence[Path]) -> Ingested:
     """Store every span of the files; a file that cannot be read is named and the others go on.
 
     A folder means the OTLP files in it. A file is stored whole or not at all; storing it again changes nothing.
+    Log records (`.logs.pb`) that carry a call's content become events of their spans, which must be among the files.
     """
     done = Ingested()
-    for path in paths:
-        for file in sorted(f for f in path.iterdir() if f.suffix in _SUFFIXES) if path.is_dir() else [path]:
-            try:
-                requests = list(_requests(file))
-                spans = sum(len(decode_traces(request)) for request in requests)
-                _into_store(store, requests)
-            except OSError as error:
-                done.failures.append(f"{file}: {error.strerror}")
-            except OtlpInvalid as error:
-                done.failures.append(f"{file}: {error}")
-            else:
-                done.files, done.spans = done.files + 1, done.spans + spans
+    files = [file for path in paths for file in _files(path)]
+    logs: dict[SpanKey, list[LogRecord]] = {}
+    for file in filter(_is_logs, files):
+        with _noted(file, done):
+            for record in decode_logs(file.read_bytes()):
+                logs.setdefault((record.trace_id, record.span_id), []).append(record)
+    for file in files:
+        if _is_logs(file):
+            continue
+        with _noted(file, done):
+            requests, spans = [], 0
+            for request in _requests(file):
+                found = decode_traces(request)
+                _check_ids(found)
+                records = [record for span in found for record in logs.pop((span.trace_id, span.span_id), ())]
+                requests.append(encode_traces(join_logs(found, records)) if records else request)
+                spans += len(found)
+            _into_store(store, requests)
+            done.spans += spans
+    if logs:
+        left = sum(map(len, logs.values()))
+        done.failures.append(f"{left} log records belong to no span in these files; give the spans' files with them")
     return done
+
+
+@contextmanager
+def _noted(file: Path, done: Ingested) -> Iterator[None]:
+    """What goes wrong with a file is noted under its name."""
+    try:
+        yield
+    except OSError as error:
+        done.failures.append(f"{file}: {error.strerror}")
+    except OtlpInvalid as error:
+        done.failures.append(f"{file}: {error}")
+    else:
+        done.files += 1
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+    return [path]
+
+
+def _is_logs(file: Path) -> bool:
+    return file.name.endswith(".logs.pb")
 
 
 def _requests(file: Path) -> Iterator[bytes]:
     """The export requests in a file, as protobuf."""
-    if file.name.endswith(".logs.pb"):
-        raise OtlpInvalid("log records are not stored; give traces")
     match file.suffix:
         case ".pb":
             yield file.read_bytes()
@@ -65,6 +101,12 @@ def _requests(file: Path) -> Iterator[bytes]:
                         raise OtlpInvalid(f"line {number}: {error}") from error
         case suffix:
             raise OtlpInvalid(f"{suffix or 'no suffix'} is no OTLP file's; give {', '.join(_SUFFIXES)}")
+
+
+def _check_ids(spans: Sequence[Span]) -> None:
+    for span in spans:
+        if len(span.trace_id) != 32 or len(span.span_id) != 16:
+            raise OtlpInvalid(f"the span {span.name!r} has no valid trace id and span id")
 
 
 def _into_store(store: LightningStore, requests: Sequence[bytes]) -> None:

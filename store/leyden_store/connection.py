@@ -1,4 +1,4 @@
-"""Connections: one interface to ClickHouse, whether a server, an embedded engine or a collector's gateway holds the data.
+"""Connections: one interface to ClickHouse, be it a server, the embedded engine, or a collector's gateway to one.
 
 clickhouse-connect speaks all three. A chDB handle runs one query at a time, so clients are pooled: each concurrent user
 has its own, and a long read does not hold up an insert.

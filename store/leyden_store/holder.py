@@ -1,7 +1,7 @@
 """Who holds an embedded store: one process at a time, said in the folder itself.
 
-An exclusive `flock` on `holder.lock` is the truth (the kernel releases it even after kill -9); `holder.json` beside it says
-who that is and, for a running collector, the URL and token by which others reach the store through its gateway.
+An exclusive `flock` on `holder.lock` is the truth: the kernel releases it even after kill -9. `holder.json` beside it
+says who that is and, for a running collector, the URL and token by which others reach the store through its gateway.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class LightningStore:
             yield from rollout.turns
 
     def add_rewards(self, rewards: Iterable[PostedReward]) -> int:
-        """Store rewards given from outside; the newest of one (rollout, span, name, source) wins. How many were stored."""
+        """Store rewards given from outside; how many. Of one (rollout, span, name, source) the newest wins."""
         posted = [
             {
                 "RolloutId": r.rollout_id,

@@ -26,7 +26,8 @@ def migrate(connection: Connection) -> list[str]:
     newest = known[-1][0]
     if applied and max(applied) > newest:
         raise SchemaTooNew(
-            f"the store has schema {max(applied)}, this Leyden knows up to {newest}; upgrade leyden, or use another --store"
+            f"the store has schema {max(applied)}, this Leyden knows up to {newest}; "
+            "upgrade leyden, or use another --store"
         )
     done = []
     for version, name, statements in known:

@@ -133,7 +133,8 @@ class Runs:
     def curve(self, run_id: str) -> list[dict[str, Any]]:
         """A run's metrics: step, name, value, in order."""
         return self._connection.rows(
-            "SELECT Step AS step, Name AS name, Value AS value FROM run_metrics FINAL WHERE RunId = {run:String} ORDER BY Name, Step",
+            "SELECT Step AS step, Name AS name, Value AS value FROM run_metrics FINAL"
+            " WHERE RunId = {run:String} ORDER BY Name, Step",
             {"run": run_id},
         )
 

@@ -105,8 +105,8 @@ class SavedQueries:
         ).column_names
         if "TraceId" not in names:
             raise QueryRefused(
-                f"the query gives {', '.join(names) or 'no columns'}, but must give TraceId (and SpanId to choose turns); "
-                "for example: SELECT DISTINCT TraceId FROM otel_traces WHERE ServiceName = 'my-agent'"
+                f"the query gives {', '.join(names) or 'no columns'}, but must give TraceId "
+                "(and SpanId to choose turns); for example: SELECT DISTINCT TraceId FROM otel_traces WHERE ServiceName = 'my-agent'"
             )
         return names
 

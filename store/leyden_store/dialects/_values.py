@@ -9,7 +9,7 @@ from typing import Any
 from leyden_store.spans import Attributes
 
 
-class Unreadable(Exception):  # noqa: N818 - named for what is wrong, like every error here
+class Unreadable(Exception):
     """An LLM span's content is broken. `attribute` says where, `why` what is wrong with it."""
 
     def __init__(self, attribute: str, why: str) -> None:
