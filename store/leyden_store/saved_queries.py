@@ -106,7 +106,7 @@ class SavedQueries:
         if "TraceId" not in names:
             raise QueryRefused(
                 f"the query gives {', '.join(names) or 'no columns'}, but must give TraceId "
-                "(and SpanId to choose turns); for example: SELECT DISTINCT TraceId FROM otel_traces WHERE ServiceName = 'my-agent'"
+                "(and SpanId to choose turns); for example: SELECT DISTINCT TraceId FROM otel_traces WHERE Model = 'gpt-4o'"
             )
         return names
 
