@@ -9,7 +9,7 @@ from leyden_trainers.errors import RequirementMissing
 from leyden_trainers.plugin import Requirement, Trainer, TrainerConfig
 
 _ADVICE = {
-    Requirement.TOKEN_IDS: "sample from a server that returns token ids (vLLM or `leyden serve`)",
+    Requirement.TOKEN_IDS: "sample from a server that returns token ids (vLLM, or Leyden's policy server)",
     Requirement.LOGPROBS: "sample from a server that returns token ids and logprobs",
     Requirement.REWARD: "give every rollout a reward, or select only those that have one",
     Requirement.GROUP: "name the task of every rollout with LEYDEN_GROUP_ID",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -74,6 +74,3 @@ class LoadRequest(BaseModel):
 
     path: str
     policy_version: str | int
-
-
-Finish = Literal["stop", "length", "tool_calls"]
