@@ -7,6 +7,7 @@ has its own, and a long read does not hold up an insert.
 from __future__ import annotations
 
 import queue
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,7 +38,8 @@ class Connection:
         self.target = target
         self.holder: Holder | None = None
         self.gateway: HolderInfo | None = None
-        self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
+        # An embedded engine's handle stays read-only once it was, so readers have handles of their own.
+        self._idle: dict[bool, queue.LifoQueue[Client]] = {False: queue.LifoQueue(), True: queue.LifoQueue()}
         self._permits: queue.Queue[None] = queue.Queue()
         self._closed = False
         if isinstance(target, dsns.Embedded):
@@ -49,7 +51,7 @@ class Connection:
         for _ in range(size):
             self._permits.put(None)
         try:
-            self._idle.put(self._open())
+            self._idle[False].put(self._open())
         except BaseException:
             self.close()
             raise
@@ -60,12 +62,13 @@ class Connection:
         return self.target.path / "db" if isinstance(self.target, dsns.Embedded) and self.holder else None
 
     @contextmanager
-    def client(self) -> Iterator[Client]:
+    def client(self, *, read_only: bool = False) -> Iterator[Client]:
         """A client of this caller's own; waits while all are in use."""
+        idle = self._idle[read_only]
         self._permits.get()
         try:
             try:
-                client = self._idle.get_nowait()
+                client = idle.get_nowait()
             except queue.Empty:
                 client = self._open()
             try:
@@ -76,13 +79,13 @@ class Connection:
                 if self._closed:
                     client.close()
                 else:
-                    self._idle.put(client)
+                    idle.put(client)
         finally:
             self._permits.put(None)
 
     def table(self, sql: str, parameters: Parameters | None = None, settings: Settings | None = None) -> pa.Table:
         """Run a SELECT; the result as an Arrow table, strings as utf-8."""
-        with self.client() as client:
+        with self.client(read_only=settings is READ_ONLY) as client:
             return client.query_arrow(
                 sql, parameters=dict(parameters or {}), settings=dict(settings or {}), use_strings=True
             )
@@ -112,9 +115,10 @@ class Connection:
     def close(self) -> None:
         """Close every client and give the store up."""
         self._closed = True
-        with suppress(queue.Empty):
-            while True:
-                self._idle.get_nowait().close()
+        for idle in self._idle.values():
+            with suppress(queue.Empty):
+                while True:
+                    idle.get_nowait().close()
         if self.holder:
             self.holder.release()
 
@@ -147,6 +151,9 @@ class Connection:
             raise _translated(error, self.target) from error
 
 
+_NOT_OURS = ("UNKNOWN_DATABASE", "AUTHENTICATION_FAILED", "REQUIRED_PASSWORD", "WRONG_PASSWORD", "UNKNOWN_USER")
+
+
 def _translated(error: Exception, target: dsns.Embedded | dsns.Server) -> StoreError | QueryFailed:
     """The engine's error as ours, in one line: which of the two it is depends on whether ClickHouse answered at all."""
     text = " ".join(str(error).split()).partition(" (for url ")[0]
@@ -154,6 +161,11 @@ def _translated(error: Exception, target: dsns.Embedded | dsns.Server) -> StoreE
     if isinstance(error, OperationalError) or "Connection refused" in text or "Max retries" in text:
         return StoreUnreachable(
             f"no ClickHouse answers at {where}: {text[:300]}; start it, or name another with --store"
+        )
+    if any(name in text for name in _NOT_OURS):
+        reason = re.sub(r" If you use ClickHouse Cloud.*?\. \(", ". (", text[text.index("DB::Exception:") + 15 :])
+        return StoreError(
+            f"the store {where} does not let us in: {reason[:200]}; check the DSN's database, user and password"
         )
     if "Code:" in text:
         return QueryFailed(f"ClickHouse refused the query: {text[text.index('Code:') :][:500]}")

@@ -34,11 +34,18 @@ class Server:
 def parse(dsn: str | None = None) -> Embedded | Server:
     """Read a DSN; None means `LEYDEN_STORE`, and without that `./.leyden/store`.
 
-    Raises DsnInvalid when the scheme is unknown, the port is no number or the host is missing.
+    Raises DsnInvalid when the scheme is unknown, the port is no number, the host is missing, or anything follows the
+    folder or the database.
     """
+    dsn = dsn or os.environ.get("LEYDEN_STORE")
     if not dsn:
-        dsn = os.environ.get("LEYDEN_STORE") or f"chdb://{Path('.leyden/store').absolute()}"
-    parts = urlsplit(dsn)
+        return Embedded(Path(".leyden/store").absolute())
+    try:
+        parts = urlsplit(dsn)
+    except ValueError as error:
+        raise DsnInvalid(f"the store {dsn!r} is no DSN ({error}); write {FORMS}") from error
+    if parts.query or parts.fragment:
+        raise DsnInvalid(f"the store {_hidden(dsn)!r} has a ? or #, but takes no options; in a name write %3F or %23")
     if parts.scheme == "chdb":
         path = unquote(parts.netloc + parts.path)
         if not path or path == "/":
@@ -51,6 +58,8 @@ def parse(dsn: str | None = None) -> Embedded | Server:
             raise DsnInvalid(f"the store {_hidden(dsn)!r} has no usable port; write {FORMS}") from error
         if not parts.hostname:
             raise DsnInvalid(f"the store {_hidden(dsn)!r} names no host; write {FORMS}")
+        if "/" in parts.path.strip("/"):
+            raise DsnInvalid(f"the store {_hidden(dsn)!r} names more than one database; write {FORMS}")
         secure = parts.scheme == "clickhouses"
         return Server(
             host=parts.hostname,

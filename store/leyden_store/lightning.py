@@ -14,6 +14,7 @@ from leyden_store import dsn as dsns
 from leyden_store import rows, sql
 from leyden_store.connection import READ_ONLY, Connection
 from leyden_store.errors import SelectionEmpty, TraceNotFound
+from leyden_store.guard import check
 from leyden_store.migrate import migrate
 from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.runs import Runs, SpanKey, new_id, record_lineage
@@ -64,7 +65,8 @@ class LightningStore:
         self.close()
 
     def sql(self, text: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Run a read-only SELECT of the caller's; the result as an Arrow table."""
+        """Run a read-only SELECT of the caller's; the result as an Arrow table. Raises QueryRefused, QueryFailed."""
+        check(text)
         return self.connection.table(text, parameters, READ_ONLY)
 
     def select(self, *, query: str | None = None, where: str | None = None) -> Selection:

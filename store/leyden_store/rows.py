@@ -10,13 +10,10 @@ from typing import Any
 import pyarrow as pa
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 
-from leyden_store._columns import TOKEN_ARRAYS
 from leyden_store.otlp import read_value
 from leyden_store.spans import Attributes, AttributeValue, Event, Link, Span
 
 Pairs = Iterable[tuple[str, str]]
-
-_TOKEN_KEYS = {f"leyden.{name}" for name in TOKEN_ARRAYS}
 
 
 def spans(table: pa.Table) -> Iterator[Span]:
@@ -77,7 +74,7 @@ def _span(row: Mapping[str, Any]) -> Span:
 def _attributes(pairs: Pairs, types: Mapping[str, str]) -> Attributes:
     if not types:
         return dict(pairs)
-    return {key: _value(text, types[key]) if key in types else text for key, text in pairs if key not in _TOKEN_KEYS}
+    return {key: _value(text, types[key]) if key in types else text for key, text in pairs}
 
 
 def _value(text: str, kind: str) -> AttributeValue:

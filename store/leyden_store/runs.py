@@ -124,8 +124,9 @@ class Runs:
     def get(self, run_id: str) -> Run:
         """One run, by its id or an unambiguous beginning of it. Raises RunNotFound."""
         found = self._read("WHERE startsWith(RunId, {run:String})", {"run": run_id})
-        if len(found) == 1 or (found and found[0].run_id == run_id):
-            return found[0]
+        exact = [run for run in found if run.run_id == run_id]
+        if exact or len(found) == 1:
+            return (exact or found)[0]
         if found:
             raise RunNotFound(f"{len(found)} runs begin with {run_id!r}: {', '.join(r.run_id for r in found[:5])}")
         raise RunNotFound(f"no run is called {run_id!r}; list them with: leyden runs")

@@ -11,6 +11,7 @@ from typing import Any
 
 from leyden_store.connection import READ_ONLY, Connection
 from leyden_store.errors import QueryNotFound, QueryRefused
+from leyden_store.guard import check
 from leyden_store.selection import Selection
 
 
@@ -50,6 +51,7 @@ class SavedQueries:
         TraceId, QueryFailed when ClickHouse does not take it.
         """
         sql = sql.strip().rstrip(";").rstrip()
+        check(sql)
         self.columns(sql)
         versions = self._versions(name, deleted=True)
         saved = SavedQuery(
@@ -105,8 +107,8 @@ class SavedQueries:
         ).column_names
         if "TraceId" not in names:
             raise QueryRefused(
-                f"the query gives {', '.join(names) or 'no columns'}, but must give TraceId "
-                "(and SpanId to choose turns); for example: SELECT DISTINCT TraceId FROM otel_traces WHERE Model = 'gpt-4o'"
+                f"the query gives {', '.join(names) or 'no columns'}, but must give TraceId (and SpanId to choose "
+                "turns); for example: SELECT DISTINCT TraceId FROM otel_traces WHERE Model = 'gpt-4o'"
             )
         return names
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from leyden_store.guard import check
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -20,6 +22,10 @@ class Selection:
     query: str = ""
     version: int = 0
     by_span: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise QueryRefused when the SQL asks for more than reading."""
+        check(self.sql)
 
     @classmethod
     def where(cls, condition: str) -> Selection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -14,7 +13,7 @@ from leyden_store.ingest import OtlpWriter, delimited, varint
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import decode_traces, encode_traces
 from leyden_store.selection import Selection
-from leyden_store.spans import Event, Link, Span
+from leyden_store.spans import Event
 from tests.support.otlp_making import DAY_NS, NOW_NS, any_span, by_id, differences, exact, make, put, request_of
 
 CASES = Path(__file__).parent / "dialects" / "cases"
@@ -38,4 +37,106 @@ def test_whatever_is_sent_is_stored_as_the_decoder_reads_it(store: LightningStor
 
 
 def _traces(trace_ids: Iterable[str]) -> Selection:
-    return Selection("SELECT DISTINCT TraceId FROM traces WHERE TraceId IN {ids:Array(String)}", {"ids": list(trace_ids)})
+    return Selection(
+        "SELECT DISTINCT TraceId FROM traces WHERE TraceId IN {ids:Array(String)}", {"ids": list(trace_ids)}
+    )
+
+
+def test_token_ids_and_logprobs_are_bit_identical(store: LightningStore) -> None:
+    random = Random(5)
+    ids = [random.randrange(2**31) for _ in range(20_000)]
+    logprobs = [-random.expovariate(1.0) for _ in ids] + [-0.0, float("-inf"), -5e-324]
+    put(store, [make(1, prompt_token_ids=ids, response_token_ids=ids, response_logprobs=logprobs)])
+    (read,) = store.spans()
+    assert read.prompt_token_ids == ids
+    assert read.response_token_ids == ids
+    assert exact(read.response_logprobs) == exact(logprobs)
+
+
+def test_whole_logprobs_are_doubles(store: LightningStore) -> None:
+    put(store, [make(1, attributes={"leyden.response_logprobs": [-1, 0]})])
+    (read,) = store.spans()
+    assert exact(read.response_logprobs) == exact([-1.0, 0.0])
+
+
+def test_a_long_string_comes_back_whole(store: LightningStore) -> None:
+    text = "漢\0" * (4 << 20)
+    put(store, [make(1, attributes={"a": text, "gen_ai.input.messages": text})])
+    (read,) = store.spans()
+    assert read.attributes == {"a": text, "gen_ai.input.messages": text}
+
+
+def test_a_span_that_ends_before_it_starts_has_no_duration(store: LightningStore) -> None:
+    put(store, [make(1, start_ns=NOW_NS, end_ns=NOW_NS - 5)])
+    (read,) = store.spans()
+    assert (read.start_ns, read.end_ns) == (NOW_NS, NOW_NS)
+
+
+@pytest.mark.parametrize(
+    "start_ns", [0, 4_500_000_000 * 10**9, 2**63 - 1, 2**64 - 1], ids=["1970", "2112", "2262", "max"]
+)
+def test_a_span_of_an_impossible_time_is_found_again(store: LightningStore, start_ns: int) -> None:
+    """Clocks go wrong, and microseconds are taken for nanoseconds: such a span is odd, but it is not lost."""
+    put(store, [make(1, start_ns=start_ns, end_ns=start_ns)])
+    (read,) = store.spans()
+    assert read.start_ns == min(start_ns, 2**63 - 1)
+    assert store.trace(read.trace_id).spans
+    assert [t["trace_id"] for t in store.traces()] == [read.trace_id]
+
+
+def test_an_empty_value_on_the_span_does_not_hide_the_resources(store: LightningStore) -> None:
+    resource = {"leyden.rollout.id": "r", "leyden.project": "p"}
+    put(store, [make(1, resource=resource, attributes={"leyden.rollout.id": ""})])
+    (read,) = store.spans()
+    assert (read.rollout_id, read.project) == ("r", "p")
+
+
+def test_what_is_no_token_array_stays_an_attribute(store: LightningStore) -> None:
+    odd = {"leyden.prompt_token_ids": "1 2 3", "leyden.response_token_ids": [1, "2"], "leyden.response_logprobs": []}
+    request = encode_traces([make(1, attributes=odd)])
+    put(store, request)
+    assert differences(by_id(decode_traces(request)), by_id(store.spans())) == []
+
+
+def test_token_arrays_of_events_are_attributes_like_others(store: LightningStore) -> None:
+    request = encode_traces([make(1, events=(Event(NOW_NS, "e", {"leyden.prompt_token_ids": [1], "n": 1}),))])
+    put(store, request)
+    assert differences(by_id(decode_traces(request)), by_id(store.spans())) == []
+
+
+def test_spans_of_many_days_go_in_at_once(store: LightningStore) -> None:
+    put(store, [make(n, trace=n + 1, at_ns=NOW_NS - n * DAY_NS) for n in range(150)])
+    assert store.stats()["spans"] == 150
+
+
+def test_the_same_segment_again_is_stored_once(store: LightningStore) -> None:
+    segment = delimited([encode_traces([make(1)])])
+    writer = OtlpWriter(store.connection)
+    for _ in range(3):
+        writer.write(segment, token="t")
+    writer.close()
+    assert store.sql("SELECT count() AS n FROM otel_traces").to_pylist() == [{"n": 1}]
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [b"\xff" * 40, varint(200) + b"short", encode_traces([make(1)])[:-7]],
+    ids=["noise", "cut", "torn request"],
+)
+def test_malformed_bytes_are_refused_whole(store: LightningStore, poison: bytes) -> None:
+    writer = OtlpWriter(store.connection)
+    good = encode_traces([make(2)])
+    with pytest.raises(OtlpInvalid, match="cannot read the OTLP bytes"):
+        writer.write(delimited([good]) + (poison if poison[0] == 0xC8 else delimited([poison])), token="t")
+    assert store.stats()["spans"] == 0
+    writer.write(delimited([good]), token="u")
+    writer.close()
+    assert store.stats()["spans"] == 1
+
+
+def test_nothing_is_nothing(store: LightningStore) -> None:
+    writer = OtlpWriter(store.connection)
+    writer.write(b"", token="t")
+    writer.write(delimited([b"", request_of([]).SerializeToString()]), token="u")
+    writer.close()
+    assert store.stats()["spans"] == 0

@@ -1,8 +1,8 @@
 """A real ClickHouse server for tests, in a process of its own on free ports of 127.0.0.1.
 
 `LEYDEN_TEST_CLICKHOUSE` (a DSN whose user may create databases) names one that runs already. Otherwise the chDB
-library from npm is that server: its entry point is clickhouse-local's main, which can listen. The library is kept in the
-user's cache folder. Run as a program, this file is the server's process.
+library from npm is that server: its entry point is clickhouse-local's main, which can listen. The library is kept in
+the user's cache folder. Run as a program, this file is the server's process.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class ClickHouseServer:
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(self._library), str(self.folder), str(self.port), str(native)],
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

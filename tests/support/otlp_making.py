@@ -20,7 +20,22 @@ DAY_NS = 86_400 * 10**9
 NOW_NS = 1_790_000_000 * 10**9
 """A moment in 2026; tests that need a time start here."""
 
-_TEXTS = ("", "é漢字🙂", "quo\"te'\\n", "a\tb\nc\0d", "x" * 2000, "null", "NaN", "0", "true", " ", "/", "{}", "model", "\u2028")
+_TEXTS = (
+    "",
+    "é漢字🙂",
+    "quo\"te'\\n",
+    "a\tb\nc\0d",
+    "x" * 2000,
+    "null",
+    "NaN",
+    "0",
+    "true",
+    " ",
+    "/",
+    "{}",
+    "model",
+    "\u2028",
+)
 _INTS = (0, 1, -1, 7, 2**31, -(2**63), 2**63 - 1)
 _DOUBLES = (0.0, -0.0, 1.0, 1e300, -5e-324, 1e16, 123456789.125, 0.1, float("nan"), float("inf"), float("-inf"))
 _KEYS = (
@@ -85,7 +100,8 @@ def any_span(random: Random) -> Span:
         attributes=attributes(),
         events=tuple(Event(random.randrange(2**62), text(), attributes()) for _ in range(random.randrange(3))),
         links=tuple(
-            Link(random.randbytes(16).hex(), random.randbytes(8).hex(), text(), attributes()) for _ in range(random.randrange(3))
+            Link(random.randbytes(16).hex(), random.randbytes(8).hex(), text(), attributes())
+            for _ in range(random.randrange(3))
         ),
         dropped_attributes=random.choice((0, 1, 2**32 - 1)),
         project=random.choice(("default", "other")),
@@ -169,7 +185,11 @@ def by_id(spans: Iterable[Span]) -> dict[tuple[str, str], Any]:
 
 def differences(sent: Mapping[Any, Any], read: Mapping[Any, Any]) -> list[str]:
     """What `by_id` of both differ in: the missing, the extra, and field by field the changed."""
-    found = [f"{key} is missing" for key in sent.keys() - read.keys()] + [f"{key} is extra" for key in read.keys() - sent.keys()]
+    found = [f"{key} is missing" for key in sent.keys() - read.keys()] + [
+        f"{key} is extra" for key in read.keys() - sent.keys()
+    ]
     for key in sent.keys() & read.keys():
-        found += [f"{key} {f}: sent {v!r}, read {read[key][f]!r}"[:2000] for f, v in sent[key].items() if v != read[key][f]]
+        found += [
+            f"{key} {f}: sent {v!r}, read {read[key][f]!r}"[:2000] for f, v in sent[key].items() if v != read[key][f]
+        ]
     return found

@@ -3,5 +3,7 @@ SELECT
     RolloutId AS rollout_id, TraceId AS trace_id, SpanId AS span_id, ResponseId AS response_id, Name AS name, Source AS source,
     Value AS value, Label AS label, Explanation AS explanation, toUnixTimestamp64Nano(Timestamp) AS time_ns
 FROM rewards FINAL
-WHERE Source != 'span' AND (RolloutId IN {rollout_ids:Array(String)} OR TraceId IN {trace_ids:Array(String)})
+WHERE Source != 'span'
+  AND (RolloutId IN {rollout_ids:Array(String)} OR TraceId IN {trace_ids:Array(String)}
+       OR (RolloutId = '' AND TraceId = '')) -- named by the reply's id alone: the reader finds whose it is
 ORDER BY Timestamp

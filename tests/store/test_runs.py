@@ -1,0 +1,82 @@
+"""Runs and data sets are recorded with what they were made of, and found again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leyden_store.lightning import LightningStore
+from leyden_store.runs import Run, RunNotFound, new_id, spans_hash
+from leyden_store.selection import Selection
+
+KEYS = [("a" * 32, "1" * 16), ("a" * 32, "2" * 16), ("a" * 32, "1" * 16)]
+
+
+def test_a_run_is_recorded_from_start_to_checkpoint(store: LightningStore) -> None:
+    made = Run("run-1", "trl-sft", "tiny", query="q", query_version=3, sql="SELECT", config={"lr": 0.1}, report={"kept": 2})
+    run = store.runs.start(made, KEYS)
+    assert store.runs.get("run-1").status == "running"
+    store.runs.metrics("run-1", [(1, {"loss": 2.0, "reward": 0.5}), (2, {"loss": 1.5})])
+    done = store.runs.succeed(run, "/out", "f" * 64, {"loss": 1.5})
+    found = store.runs.get("run")
+    times = {name: found.to_json()[name] for name in ("started_at", "ended_at")}  # kept to the millisecond
+    assert found.to_json() == json.loads(json.dumps(done.to_json() | times))
+    assert (found.status, found.checkpoint, found.metrics, found.spans) == ("succeeded", "/out", {"loss": 1.5}, 2)
+    assert store.runs.curve("run-1") == [
+        {"step": 1, "name": "loss", "value": 2.0},
+        {"step": 2, "name": "loss", "value": 1.5},
+        {"step": 1, "name": "reward", "value": 0.5},
+    ]
+    (checkpoint,) = store.sql("SELECT RunId, Path, PolicyVersion FROM checkpoints FINAL").to_pylist()
+    assert checkpoint == {"RunId": "run-1", "Path": "/out", "PolicyVersion": "f" * 16}
+
+
+def test_times_are_kept_in_utc(store: LightningStore) -> None:
+    started = store.runs.start(Run("run-1", "t", "m"), []).started_at
+    found = store.runs.get("run-1").started_at
+    assert started is not None
+    assert found is not None
+    assert found.utcoffset() is not None
+    assert abs((found - started).total_seconds()) < 0.01
+
+
+def test_a_failed_run_says_why(store: LightningStore) -> None:
+    run = store.runs.start(Run("run-1", "t", "m"), KEYS)
+    store.runs.fail(run, "out of memory")
+    (found,) = store.runs.all()
+    assert (found.status, found.error) == ("failed", "out of memory")
+    assert found.ended_at is not None
+
+
+def test_which_spans_made_a_run_and_what_a_span_made(store: LightningStore) -> None:
+    store.runs.start(Run("run-1", "t", "m"), KEYS)
+    dataset = store.record_dataset(
+        form="turns", path="/x", selection=Selection(), rows=2, sha256="0", report="{}", spans=KEYS[:1]
+    )
+    sql = "SELECT Kind, SubjectId FROM lineage FINAL WHERE SpanId = '1111111111111111' ORDER BY Kind"
+    made = store.sql(sql).to_pylist()
+    assert made == [{"Kind": "dataset", "SubjectId": dataset}, {"Kind": "run", "SubjectId": "run-1"}]
+    (row,) = store.sql("SELECT Format, Rows, Spans FROM datasets FINAL").to_pylist()
+    assert row == {"Format": "turns", "Rows": 2, "Spans": 1}
+
+
+def test_the_hash_of_spans_knows_no_order_and_no_doubles() -> None:
+    assert spans_hash(KEYS) == spans_hash(reversed(KEYS[:2])) != spans_hash(KEYS[:1])
+
+
+def test_a_run_is_found_by_a_beginning_that_only_it_has(store: LightningStore) -> None:
+    for name in ("run-1", "run-12", "other"):
+        store.runs.start(Run(name, "t", "m"), [])
+    assert store.runs.get("o").run_id == "other"
+    assert store.runs.get("run-1").run_id == "run-1"
+    with pytest.raises(RunNotFound, match="2 runs begin with 'run'"):
+        store.runs.get("run")
+    with pytest.raises(RunNotFound, match="no run is called 'none'; list them with: leyden runs"):
+        store.runs.get("none")
+
+
+def test_ids_sort_by_time_and_are_unique() -> None:
+    ids = [new_id() for _ in range(100)]
+    assert len(set(ids)) == 100
+    assert [i[:15] for i in ids] == sorted(i[:15] for i in ids)
