@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from leyden_exporters.span_formats import SPAN_FORMATS
 from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
+from leyden_store.turns import Rollout
+
+
+Watch = Callable[[Iterable[Rollout]], Iterable[Rollout]]
+"""Passes rollouts on as they are read, so that progress can be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,13 @@ class Export:
         }
 
 
-def export(store: LightningStore, selection: Selection, *, form: str, out: Path, options: Options) -> Export:
-    """Write the selection in a format and register it. Raises FormatUnknown, PathUnwritable, SelectionEmpty."""
+def export(
+    store: LightningStore, selection: Selection, *, form: str, out: Path, options: Options, watch: Watch = iter
+) -> Export:
+    """Write the selection in a format and register it; `watch` sees the rollouts pass.
+
+    Raises FormatUnknown, PathUnwritable, SelectionEmpty.
+    """
     if form in SPAN_FORMATS:
         keys = SPAN_FORMATS[form](store, selection, out)
         if not keys:
@@ -52,7 +63,7 @@ def export(store: LightningStore, selection: Selection, *, form: str, out: Path,
     else:
         if form not in FORMATS and (near := [name for name in SPAN_FORMATS if name.startswith(form[:3])]):
             raise FormatUnknown(f"no export format is called {form!r}; did you mean {', '.join(near)}?")
-        found = format_named(form).write(store.rollouts(selection), out, options)
+        found = format_named(form).write(watch(store.rollouts(selection)), out, options)
         keys = [(row.trace_id, row.span_id) for row in found.spans if row.reason is None]
         rows, report, summary = found.written, found.to_json(), found.to_text()
     digest = _sha256(out)

@@ -7,13 +7,14 @@ import json
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leyden_exporters.options import Options
     from leyden_store.lightning import LightningStore
+    from leyden_store.turns import Rollout
 
 _DSN_HELP = (
     "chdb:///FOLDER, clickhouse://USER:PASSWORD@HOST:8123/DATABASE or clickhouses://… "
@@ -77,6 +78,19 @@ def open_store(dsn: str | None) -> Iterator[LightningStore]:
         if gateway is not None:
             _flush(gateway.url.removesuffix("/clickhouse"))
         yield store
+
+
+def counted(rollouts: Iterable[Rollout]) -> Iterator[Rollout]:
+    """The rollouts, with their number shown on a terminal as they pass; silent in a pipe."""
+    if not sys.stderr.isatty():
+        yield from rollouts
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("rollouts read"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(rollouts, total=None)
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from leyden.cli._shared import add_data_options, add_selection, add_store, data_options, open_store, print_json
+from leyden.cli._shared import add_data_options, add_selection, add_store, counted, data_options, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
     with open_store(args.store) as store:
         selection = store.select(query=args.query, where=args.where)
-        made = export(store, selection, form=args.format, out=args.out, options=data_options(args))
+        made = export(store, selection, form=args.format, out=args.out, options=data_options(args), watch=counted)
     if args.json:
         print_json(made.to_json())
         return 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leyden.cli._shared import add_data_options, add_selection, add_store, data_options, open_store, print_json
+from leyden.cli._shared import add_data_options, add_selection, add_store, counted, data_options, open_store, print_json
 
 if TYPE_CHECKING:
     from leyden_exporters.report import Report
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             out=args.out,
             sets=args.set,
             options=data_options(args),
+            watch=counted,
             on_data=on_data,
             on_metrics=on_metrics,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from leyden_exporters.report import Report
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import Run, Runs, SpanKey, new_id
 from leyden_store.selection import Selection
+from leyden_store.turns import Rollout
 from leyden_trainers.plugin import OnMetrics, find_trainer, ignore
 from leyden_trainers.settings import config_from_sets
 
@@ -29,6 +30,7 @@ def train(
     out: Path,
     sets: Sequence[str] = (),
     options: Options | None = None,
+    watch: Callable[[Iterable[Rollout]], Iterable[Rollout]] = iter,
     on_data: Callable[[Report], None] | None = None,
     on_metrics: OnMetrics = ignore,
 ) -> Run:
@@ -39,7 +41,7 @@ def train(
     """
     plugin = find_trainer(trainer)
     config = config_from_sets(plugin, sets)
-    table, report = trajectory_table(store.rollouts(selection), options)
+    table, report = trajectory_table(watch(store.rollouts(selection)), options)
     if on_data is not None:
         on_data(report)
     run = Run(
