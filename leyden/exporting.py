@@ -18,7 +18,6 @@ from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
 from leyden_store.turns import Rollout
 
-
 Watch = Callable[[Iterable[Rollout]], Iterable[Rollout]]
 """Passes rollouts on as they are read, so that progress can be shown."""
 
