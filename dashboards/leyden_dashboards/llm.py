@@ -1,0 +1,85 @@
+"""LLM quality: every model's calls, errors, latency, speed and tokens."""
+
+from __future__ import annotations
+
+from leyden_dashboards.model import Dashboard, Section
+from leyden_dashboards.panels import heat, lines, table
+from leyden_dashboards.variables import COMMON
+
+_MODEL = "${__field.labels.model}"
+
+PAGE = Dashboard(
+    uid="leyden-llm",
+    title="LLM quality",
+    description="Calls, errors, latency, speed and tokens of every model.",
+    variables=COMMON,
+    sections=[
+        Section(
+            "Models",
+            [
+                table(
+                    "Models compared",
+                    "llm/models",
+                    units={
+                        "Error rate": "percentunit",
+                        "p50": "s",
+                        "p95": "s",
+                        "Tokens per second": "none",
+                        "Reward": "none",
+                    },
+                    description="Every model's LLM calls, and the mean reward of the rollouts that used it. "
+                    "Tokens per second: output tokens over the time of the calls that reported them.",
+                ),
+            ],
+        ),
+        Section(
+            "Over time",
+            [
+                lines("Calls", "llm/calls", unit="short", name=_MODEL, description="LLM calls, by model."),
+                lines(
+                    "Error rate",
+                    "llm/errors",
+                    unit="percentunit",
+                    name=_MODEL,
+                    min=0,
+                    max=1,
+                    description="Share of a model's calls that ended in an error.",
+                ),
+                lines(
+                    "Call latency (p95)",
+                    "llm/latency",
+                    unit="s",
+                    name=_MODEL,
+                    description="95th percentile of an LLM call's time, by model.",
+                ),
+                lines(
+                    "Tokens per second",
+                    "llm/speed",
+                    unit="none",
+                    name=_MODEL,
+                    description="Output tokens over the time of the calls that reported them, by model.",
+                ),
+                lines(
+                    "Prompt size (p95)",
+                    "llm/prompts",
+                    unit="short",
+                    name=_MODEL,
+                    description="95th percentile of an LLM call's input tokens: how near prompts come to the limit.",
+                ),
+                lines(
+                    "Reply size (mean)",
+                    "llm/replies",
+                    unit="short",
+                    name=_MODEL,
+                    description="Mean output tokens of an LLM call that reported them.",
+                ),
+                heat(
+                    "Call latency",
+                    "llm/latency_spread",
+                    unit="s",
+                    description="How long LLM calls took; 20,000 of them at most, drawn at random.",
+                ),
+            ],
+        ),
+    ],
+)

@@ -1,0 +1,2 @@
+-- Overview, Mean reward.
+SELECT avgOrNull(reward) AS "Mean reward" FROM ({rollouts})

@@ -1,0 +1,2 @@
+-- Overview, Rollouts.
+SELECT count() AS "Rollouts" FROM ({rollouts})
