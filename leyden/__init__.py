@@ -1,13 +1,13 @@
-"""Leyden's front door for agents: `leyden.reward` and `leyden.rollout`. Importing it costs next to nothing."""
+"""Leyden's front door for agents: rollouts, agents and tools as spans, rewards. Importing it costs next to nothing."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leyden_instrumentation import reward, rollout
+    from leyden_instrumentation import agent, annotate, evaluate, reward, rollout, tool
 
-__all__ = ["reward", "rollout"]
+__all__ = ["agent", "annotate", "evaluate", "reward", "rollout", "tool"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,19 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leyden_instrumentation.activation import activate
+    from leyden_instrumentation.agents import agent, tool
+    from leyden_instrumentation.attributes import annotate
+    from leyden_instrumentation.evaluations import evaluate
     from leyden_instrumentation.launch import bootstrap_path, environment
     from leyden_instrumentation.rewards import reward
     from leyden_instrumentation.rollouts import Rollout, rollout
 
-__all__ = ["Rollout", "activate", "bootstrap_path", "environment", "reward", "rollout"]
+__all__ = [
+    "Rollout",
+    "activate",
+    "agent",
+    "annotate",
+    "bootstrap_path",
+    "environment",
+    "evaluate",
+    "reward",
+    "rollout",
+    "tool",
+]
 
 _HOMES = {
     "Rollout": "rollouts",
     "activate": "activation",
+    "agent": "agents",
+    "annotate": "attributes",
     "bootstrap_path": "launch",
     "environment": "launch",
+    "evaluate": "evaluations",
     "reward": "rewards",
     "rollout": "rollouts",
+    "tool": "agents",
 }
 
 

@@ -14,6 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, StatusCode
 
 from leyden_instrumentation import identity
 from leyden_instrumentation.identity import Identity
+from leyden_instrumentation.steps import is_success
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,7 +57,7 @@ class Rollout:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None and not _is_success(error):
+        if error is not None and not is_success(error):
             self.span.record_exception(error)
             self.span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
         self.span.end()
@@ -107,7 +108,3 @@ def rollout(
     return Rollout(
         Identity(rollout_id=rollout_id, group_id=group_id, attempt=attempt, policy_version=policy_version), name
     )
-
-
-def _is_success(error: BaseException) -> bool:
-    return isinstance(error, GeneratorExit) or (isinstance(error, SystemExit) and error.code in (None, 0))

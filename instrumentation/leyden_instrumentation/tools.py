@@ -63,6 +63,21 @@ class ToolMemory:
             while len(self._waiting) > self._limit:
                 self._waiting.popitem(last=False)
 
+    def claim(self, span: Any, name: str, arguments: str) -> str | None:
+        """Take out the call that `span`, an execution of `name`, answers, and return its id.
+
+        Of the calls of that name in the span's trace: the one with these arguments (JSON), else the only one.
+        """
+        trace_id = _trace_of(span)
+        with self._lock:
+            calls = [c for key, c in self._waiting.items() if key[0] == trace_id and c.name == name]
+            same = [c for c in calls if _json(c.arguments) == _json(arguments)]
+            found = same or (calls if len(calls) == 1 else [])
+            if not found:
+                return None
+            del self._waiting[found[0].key]
+            return found[0].call_id
+
     def notice(self, span: Any) -> None:
         """If `span` is a real tool span, take out the call it records: by call id, else by trace and tool name."""
         if not self._waiting or not spans.is_tool(span):
@@ -128,6 +143,13 @@ def _results(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for item in _list(body.get("input")):
         if isinstance(item, Mapping) and item.get("type") == "function_call_output":
             yield str(item.get("call_id")), item.get("output")
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _list(value: Any) -> list[Any]:
