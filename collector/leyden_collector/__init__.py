@@ -1,1 +1,1 @@
-"""The collector: OTLP in over HTTP, acknowledged when it is on disk, stored in segments; and the store's door for others."""
+"""The collector: OTLP in over HTTP, acknowledged when it is on disk, stored in segments; and the store's door."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from starlette.concurrency import run_in_threadpool
 
+from leyden_collector.access import Access
 from leyden_store.errors import QueryError, SelectionEmpty, TraceNotFound
 from leyden_store.lightning import LightningStore
 from leyden_store.tree_json import tree_json
@@ -38,9 +39,9 @@ class RewardIn(BaseModel):
         return self
 
 
-def router(store: LightningStore) -> APIRouter:
+def router(store: LightningStore, access: Access) -> APIRouter:
     """The routes over a store. They are sync below: FastAPI runs them in its thread pool."""
-    routes = APIRouter(prefix="/api", tags=["api"])
+    routes = APIRouter(prefix="/api", tags=["api"], dependencies=[Depends(access.known)])
 
     @routes.post("/rewards", summary="Give rewards by rollout, span or reply id")
     async def rewards(given: list[RewardIn] | RewardIn) -> dict[str, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Annotated
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from leyden_collector import api, otlp_http
+from leyden_collector.access import Access, LocalNamesOnly
 from leyden_collector.flusher import Flusher
 from leyden_collector.gateway import Gateway
 from leyden_collector.otlp_http import Counts
@@ -17,17 +19,21 @@ from leyden_store.errors import LeydenError
 from leyden_store.lightning import LightningStore
 
 
-def create_app(store: LightningStore, spool: Spool, flusher: Flusher, gateway: Gateway | None) -> FastAPI:
+def create_app(
+    store: LightningStore, spool: Spool, flusher: Flusher, gateway: Gateway | None, access: Access
+) -> FastAPI:
     """Put the routes together. The caller starts and stops the parts."""
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
     counts = Counts()
     app.include_router(otlp_http.router(spool, counts))
-    app.include_router(api.router(store))
+    app.include_router(api.router(store, access))
+    if access.anonymous:
+        app.add_middleware(LocalNamesOnly)
     if gateway is not None:
         app.include_router(gateway.router())
 
     @app.exception_handler(LeydenError)
-    async def said_plainly(request: Request, error: Exception) -> Response:
+    async def said_plainly(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, 503)
 
     @app.get("/health", tags=["state"], summary="The process is alive")
@@ -46,14 +52,14 @@ def create_app(store: LightningStore, spool: Spool, flusher: Flusher, gateway: G
         return JSONResponse(state, 200 if state["ready"] else 503)
 
     @app.post("/api/flush", tags=["state"], summary="Wait until everything acknowledged so far is stored")
-    async def flush(timeout_s: float = 30.0) -> JSONResponse:
-        spool.seal()
-        deadline = time.monotonic() + min(timeout_s, 300.0)
-        while not spool.empty:
+    async def flush(timeout_s: Annotated[float, Query(ge=0, le=300)] = 30.0) -> JSONResponse:
+        mark = spool.seal()
+        deadline = time.monotonic() + timeout_s
+        while not spool.stored(mark):
             if time.monotonic() > deadline:
                 return JSONResponse({"stored": False, "spool_bytes": spool.bytes}, 503)
             await asyncio.sleep(0.01)
-        return JSONResponse({"stored": True, "spool_bytes": 0})
+        return JSONResponse({"stored": True, "spool_bytes": spool.bytes})
 
     @app.get("/metrics", tags=["state"], summary="Prometheus metrics")
     async def metrics() -> PlainTextResponse:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from leyden_collector.spool import Spool, requests
-from leyden_store.errors import LeydenError, OtlpInvalid
+from leyden_store.errors import OtlpInvalid
 from leyden_store.ingest import OtlpWriter, delimited
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Flusher:
         self._writer = writer
         self._quarantine = quarantine
         self._wake = threading.Event()
-        self._stopping = False
+        self._stop = threading.Event()
         self.failing_since: float | None = None
         self.stored_segments = 0
         self.quarantined = 0
@@ -45,29 +45,32 @@ class Flusher:
         self._wake.set()
 
     def stop(self, *, deadline_s: float) -> bool:
-        """Store what is left, for at most so long; whether all of it was. The rest waits in the spool for the next start."""
+        """Store what is left, for at most so long and while the store takes it; whether all of it was.
+
+        The rest waits in the spool for the next start.
+        """
         deadline = time.monotonic() + deadline_s
-        while not self._spool.empty and time.monotonic() < deadline:
+        while not self._spool.empty and self.failing_since is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        self._stopping = True
+        self._stop.set()
         self._wake.set()
         self._thread.join(max(0.1, deadline - time.monotonic()))
         return self._spool.empty
 
     def _run(self) -> None:
         pause = 0.1
-        while not self._stopping:
+        while not self._stop.is_set():
             self._wake.wait(1.0)
             self._wake.clear()
-            while self._spool.closed and not self._stopping:
+            while self._spool.closed and not self._stop.is_set():
                 path = self._spool.closed[0]
                 try:
                     self._store(path)
-                except LeydenError as error:
+                except Exception as error:  # Whatever it is, the segment is kept and this thread goes on.
                     if self.failing_since is None:
                         self.failing_since = time.monotonic()
                         log.warning("the store does not take spans, they wait in the spool: %s", error)
-                    self._wake.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311: jitter
+                    self._stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
                     pause = min(pause * 2, _LONGEST_PAUSE_S)
                     continue
                 if self.failing_since is not None:
@@ -99,7 +102,7 @@ class Flusher:
             self._bisect(found[middle:])
 
     def _set_aside(self, request: bytes, reason: str) -> None:
-        self._quarantine.mkdir(parents=True, exist_ok=True)
+        self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{hashlib.sha256(request).hexdigest()[:16]}"
         (self._quarantine / f"{name}.pb").write_bytes(request)
         (self._quarantine / f"{name}.json").write_text(json.dumps({"reason": reason, "bytes": len(request)}))

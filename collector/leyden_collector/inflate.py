@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Any
+
+import lz4.frame
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MAX_BODY_BYTES = 64 << 20
 """OTLP recommends this limit after decompression (opentelemetry-proto specification, 1.11)."""
@@ -22,7 +31,7 @@ class BodyCorrupt(Exception):
 
 
 async def read_body(chunks: AsyncIterator[bytes], encoding: str, *, limit: int = MAX_BODY_BYTES) -> bytes:
-    """Read and inflate a body. Encodings: identity, gzip, deflate.
+    """Read and inflate a body. Encodings: identity, gzip, deflate, zstd, lz4.
 
     Raises BodyTooLarge as soon as the bound is passed, EncodingUnsupported, or BodyCorrupt.
     """
@@ -34,37 +43,72 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, *, limit: int =
         while data:
             try:
                 piece, data = inflater(data, limit - size + 1)
-            except zlib.error as error:
+            except (zlib.error, EOFError, RuntimeError, zstd.ZstdError) as error:
                 raise BodyCorrupt(f"the body is no {encoding}: {error}") from error
             size += len(piece)
             if size > limit:
                 raise BodyTooLarge(f"the body is over {limit} bytes")
             out.append(piece)
+    if size and not inflater.complete:
+        raise BodyCorrupt(f"the body ends in the middle of its {encoding}")
     return out[0] if len(out) == 1 else b"".join(out)
 
 
+class _Identity:
+    """No encoding; like the others it gives at most so many bytes a call and says what input is left."""
+
+    complete = True
+
+    def __call__(self, data: bytes, limit: int) -> tuple[bytes, bytes]:
+        return data[:limit], data[limit:]
+
+
 class _Zlib:
-    """One zlib stream; gives at most so many bytes a call and says what input is left."""
+    """One zlib stream."""
 
     def __init__(self, wbits: int) -> None:
         self._decompressor = zlib.decompressobj(wbits)
 
     def __call__(self, data: bytes, limit: int) -> tuple[bytes, bytes]:
         if self._decompressor.eof:
-            raise zlib.error("bytes after the end")
-        return self._decompressor.decompress(data, max(1, limit)), self._decompressor.unconsumed_tail
+            raise EOFError("bytes after its end")
+        piece = self._decompressor.decompress(data, max(1, limit))
+        return piece, self._decompressor.unconsumed_tail or self._decompressor.unused_data
+
+    @property
+    def complete(self) -> bool:
+        return self._decompressor.eof
 
 
-def _identity(data: bytes, limit: int) -> tuple[bytes, bytes]:
-    return data[:limit], data[limit:]
+class _Frame:
+    """One zstd or lz4 frame. Input it has taken is never left over: the limit it is given is past the bound."""
+
+    def __init__(self, decompressor: Any) -> None:
+        self._decompressor = decompressor
+
+    def __call__(self, data: bytes, limit: int) -> tuple[bytes, bytes]:
+        if self._decompressor.eof:
+            raise EOFError("bytes after its end")
+        piece: bytes = self._decompressor.decompress(data, max(1, limit))
+        return piece, self._decompressor.unused_data or b""
+
+    @property
+    def complete(self) -> bool:
+        return bool(self._decompressor.eof)
 
 
-def _inflater(encoding: str) -> Callable[[bytes, int], tuple[bytes, bytes]]:
+def _inflater(encoding: str) -> _Identity | _Zlib | _Frame:
     match encoding.strip().lower():
         case "" | "identity":
-            return _identity
+            return _Identity()
         case "gzip":
             return _Zlib(16 + zlib.MAX_WBITS)
         case "deflate":
             return _Zlib(zlib.MAX_WBITS)
-    raise EncodingUnsupported(f"Content-Encoding {encoding!r} is not supported; send identity, gzip or deflate")
+        case "zstd":
+            return _Frame(zstd.ZstdDecompressor())
+        case "lz4":
+            return _Frame(lz4.frame.LZ4FrameDecompressor())
+    raise EncodingUnsupported(
+        f"Content-Encoding {encoding!r} is not supported; send identity, gzip, deflate, zstd or lz4"
+    )

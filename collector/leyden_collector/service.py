@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from leyden_collector.access import Access, is_loopback
 from leyden_collector.app import create_app
 from leyden_collector.flusher import Flusher
 from leyden_collector.gateway import Gateway
 from leyden_collector.spool import Limits, Spool
 from leyden_store import dsn as dsns
-from leyden_store.errors import LeydenError
+from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.ingest import OtlpWriter
 from leyden_store.lightning import LightningStore
 
@@ -32,7 +36,7 @@ class AddressInUse(LeydenError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the collector runs. spool: a folder; None is beside an embedded store, else `./.leyden/spool`."""
+    """How the collector runs. spool: a folder; None is in an embedded store's, else in `./.leyden/spool`."""
 
     dsn: str | None = None
     host: str = "127.0.0.1"
@@ -41,7 +45,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
 
-def serve(settings: Settings, on_ready: Callable[[str], None], extend: Callable[[FastAPI, LightningStore], None] | None = None) -> None:
+def serve(
+    settings: Settings, on_ready: Callable[[str], None], extend: Callable[[FastAPI, LightningStore], None] | None = None
+) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is given the URL once requests are taken; `extend` may add routes.
 
     On the way out it takes no more, and stores what is spooled; what cannot be stored waits for the next start.
@@ -49,26 +55,30 @@ def serve(settings: Settings, on_ready: Callable[[str], None], extend: Callable[
     """
     listener = _listen(settings.host, settings.http_port)
     with listener, LightningStore.open(settings.dsn) as store:
-        url = f"http://{settings.host}:{listener.getsockname()[1]}"
+        if held := store.connection.gateway:
+            where = held.url.removesuffix("/clickhouse")
+            raise StoreLocked(f"another collector (process {held.pid}) serves this store at {where}; send spans there")
+        url = f"http://{_reachable(settings.host)}:{listener.getsockname()[1]}"
         folder = settings.spool or _spool_folder(store)
         flusher: Flusher
         spool = Spool(folder / "traces", settings.limits, lambda: flusher.wake())
         writer = OtlpWriter(store.connection)
-        flusher = Flusher(spool, writer, folder.parent / "quarantine")
-        gateway = None
+        flusher = Flusher(spool, writer, folder / "quarantine")
+        token = os.environ.get("LEYDEN_TOKEN") or secrets.token_urlsafe(32)
+        access = Access(token, anonymous=is_loopback(settings.host))
         path, holder = store.connection.engine_path, store.connection.holder
-        if path is not None and holder is not None:
-            token = secrets.token_urlsafe(32)
-            gateway = Gateway(path, token)
-        app = create_app(store, spool, flusher, gateway)
+        gateway = Gateway(path, access) if path is not None else None
+        app = create_app(store, spool, flusher, gateway, access)
         if extend is not None:
             extend(app, store)
+
+        def ready() -> None:
+            if holder is not None:
+                holder.announce(f"{url}/clickhouse", token)
+            on_ready(url)
+
         flusher.start()
-        server = _Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), lambda: on_ready(url)
-        )
-        if holder is not None and gateway is not None:
-            holder.announce(f"{url}/clickhouse", token)
+        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), ready)
         try:
             server.run(sockets=[listener])
         finally:
@@ -81,7 +91,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None], extend: Callable[
 
 
 class _Server(uvicorn.Server):
-    """Says when it takes requests."""
+    """Says when it takes requests, and ends well on SIGINT and SIGTERM: uvicorn's own would die of them."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -92,6 +102,22 @@ class _Server(uvicorn.Server):
         if self.started:
             self._on_ready()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _reachable(host: str) -> str:
+    """The host part of a URL by which this machine reaches what listens at `host`."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound to
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    return f"[{host}]" if ":" in host else host
+
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -101,10 +127,14 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --http-port") from error
+        raise AddressInUse(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --http-port"
+        ) from error
     return listener
 
 
 def _spool_folder(store: LightningStore) -> Path:
     target = store.connection.target
-    return target.path / "spool" if isinstance(target, dsns.Embedded) else Path(".leyden/spool").absolute()
+    if isinstance(target, dsns.Embedded):
+        return target.path / "spool"
+    return Path(".leyden/spool").absolute() / f"{target.host}-{target.port}-{target.database}"

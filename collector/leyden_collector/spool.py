@@ -7,6 +7,7 @@ survives kill -9; a torn tail was never acknowledged and is cut off at the next 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
@@ -26,7 +27,7 @@ class SpoolFull(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_bytes: spooled and not yet stored; a segment closes at segment_bytes, or segment_age_s after its first byte."""
+    """max_bytes: spooled, not yet stored; a segment closes at segment_bytes, or segment_age_s after its first byte."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
@@ -37,11 +38,20 @@ class Spool:
     """Appends requests to segments in a folder; closed segments wait in `closed` for the flusher, oldest first."""
 
     def __init__(self, folder: Path, limits: Limits, on_closed: Callable[[], None] = lambda: None) -> None:
-        """Open the folder; segments an earlier process left are closed ones. Raises StoreError when it cannot be used."""
+        """Open the folder; segments an earlier process left are closed ones. Raises StoreError when it cannot."""
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = (folder / "lock").open("a")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise StoreError(
+                f"another collector uses the spool {folder}; give this one its own with --spool"
+            ) from error
         except OSError as error:
-            raise StoreError(f"cannot use {folder} as a spool: {error.strerror}; choose another with --spool") from error
+            raise StoreError(
+                f"cannot use {folder} as a spool: {error.strerror}; choose another with --spool"
+            ) from error
         self._folder = folder
         self._limits = limits
         self._on_closed = on_closed
@@ -69,16 +79,23 @@ class Spool:
                 raise SpoolFull("the collector is stopping; retry")
             if self.bytes + len(request) > self._limits.max_bytes:
                 raise SpoolFull(f"the spool holds {self.bytes} bytes that the store has not taken yet; retry")
-            self.bytes += len(request) + len(varint(len(request)))
+            self.bytes += _size(request)
             self._waiting.append((request, done))
             self._wake.notify()
         return done
 
-    def seal(self) -> None:
-        """Close the segment that is open, so that what is in it goes to the store now."""
+    def seal(self) -> int:
+        """Close the segment that is open, so that what is in it goes to the store now; a mark for `stored`."""
         with self._wake:
             self._seal = True
             self._wake.notify()
+            return self._number
+
+    def stored(self, mark: int) -> bool:
+        """Whether all that was acknowledged before the `seal` that gave the mark is stored; later ones may wait."""
+        with self._wake:
+            oldest = int(self.closed[0].stem) if self.closed else self._number if self._file is not None else None
+            return oldest is None or oldest > mark
 
     def done(self, path: Path) -> None:
         """A segment is stored (or quarantined): forget it."""
@@ -100,13 +117,17 @@ class Spool:
             self._stopping = True
             self._wake.notify()
         self._thread.join()
+        self._lock.close()
 
     def _commit_forever(self) -> None:
         while True:
             with self._wake:
                 while not (self._waiting or self._stopping or self._seal or self._due()):
                     self._wake.wait(self._until_due())
-                batch, self._waiting = self._waiting, []
+                # Whoever went away meanwhile is not written; of the others nobody can cancel any more.
+                batch = [(request, done) for request, done in self._waiting if done.set_running_or_notify_cancel()]
+                self.bytes -= sum(_size(request) for request, done in self._waiting if done.cancelled())
+                self._waiting = []
                 stopping, seal, self._seal = self._stopping, self._seal, False
             if batch:
                 self._commit(batch)
@@ -141,11 +162,12 @@ class Spool:
             self.bytes -= size
 
     def _open(self) -> None:
-        self._number += 1
-        self._path = self._folder / f"{self._number:012d}.seg"
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        path = self._folder / f"{self._number + 1:012d}.seg"
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with self._wake:
+            self._number, self._path, self._file = self._number + 1, path, file
+            self._size, self._opened_at = 0, time.monotonic()
         _sync_folder(self._folder)
-        self._size, self._opened_at = 0, time.monotonic()
 
     def _close(self) -> None:
         assert self._file is not None
@@ -169,7 +191,7 @@ class Spool:
 
 
 def requests(segment: bytes) -> tuple[list[bytes], int]:
-    """Split a segment into its requests; also how many of its bytes they cover (less than all when the tail is torn)."""
+    """Split a segment into its requests; also how many of its bytes they cover: less than all when the tail is torn."""
     found: list[bytes] = []
     position = 0
     while position < len(segment):
@@ -189,6 +211,11 @@ def requests(segment: bytes) -> tuple[list[bytes], int]:
         found.append(segment[cursor : cursor + length])
         position = cursor + length
     return found, position
+
+
+def _size(request: bytes) -> int:
+    """Bytes a request takes in a segment."""
+    return len(varint(len(request))) + len(request)
 
 
 def _cut_torn_tail(path: Path) -> None:

@@ -25,8 +25,9 @@ _TOKEN = re.compile(
 _SOURCES = re.compile(
     r"""filesystem | url | s3 | gcs | oss | cosn | hdfs | hive | azureblobstorage | remote | remotesecure
       | cluster | clusterallreplicas | \w+cluster | mysql | postgresql | mongodb | redis | sqlite | jdbc | odbc
-      | ytsaurus | bigquery | executable | executablepool | python | eval | input | dictionary | arrowstream | arrowflight
-      | prometheusquery\w* | deltalake\w* | iceberg\w* | hudi\w* | paimon\w* | s3queue | fuzzquery | loop""",
+      | ytsaurus | bigquery | executable | executablepool | python | eval | input | dictionary | arrowstream
+      | arrowflight | prometheusquery\w* | deltalake\w* | iceberg\w* | hudi\w* | paimon\w* | s3queue | fuzzquery
+      | loop""",
     re.VERBOSE,
 )
 """Table functions that read what is not the store's."""

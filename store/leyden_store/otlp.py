@@ -89,14 +89,14 @@ def json_to_protobuf(document: str | bytes | Mapping[str, Any], signal: Literal[
     if isinstance(document, str | bytes):
         try:
             document = json.loads(document)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OtlpInvalid(f"OTLP/JSON does not parse: {error}; send one JSON object per request") from None
     if not isinstance(document, Mapping):
         raise OtlpInvalid(f"OTLP/JSON is a {type(document).__name__}, not an object with resourceSpans")
     request = ExportTraceServiceRequest() if signal == "traces" else ExportLogsServiceRequest()
     try:
         ParseDict(_hex_to_base64(document, ""), request, ignore_unknown_fields=True)
-    except (ParseError, ValueError, TypeError) as error:
+    except (ParseError, ValueError, TypeError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise OtlpInvalid(f"OTLP/JSON is no export request: {why}") from None
     return bytes(request.SerializeToString())

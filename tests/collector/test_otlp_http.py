@@ -1,0 +1,185 @@
+"""OTLP over HTTP is answered as its specification says, whoever sends and whatever is sent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from google.rpc.status_pb2 import Status
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from leyden_store.otlp import encode_traces
+from tests.support.collector import PROTOBUF, Answer, Collector, ask
+from tests.support.otlp_making import make, request_of
+
+
+def stored(collector: Collector, trace: int) -> list[str]:
+    """The names of the trace's spans, once all is stored."""
+    assert collector.flush().status == 200
+    text = collector.query(f"SELECT SpanName FROM otel_traces WHERE TraceId = '{trace:032x}' ORDER BY 1").body.decode()
+    return text.splitlines()
+
+
+def status_of(answer: Answer) -> Status:
+    return Status.FromString(answer.body)
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_the_python_sdks_exporter_delivers(collector: Collector, compression: Compression) -> None:
+    provider = TracerProvider(resource=Resource({"service.name": f"sdk-{compression.name}"}))
+    provider.add_span_processor(
+        BatchSpanProcessor(OTLPSpanExporter(f"{collector.url}/v1/traces", compression=compression))
+    )
+    with provider.get_tracer("t").start_as_current_span("root", attributes={"n": 0, "ok": False, "x": [0.5, 1.0]}):
+        pass
+    provider.shutdown()
+    collector.flush()
+    sql = f"SELECT SpanAttributes['n'], SpanAttributes['ok'], SpanAttributes['x'] FROM otel_traces WHERE ServiceName = 'sdk-{compression.name}'"
+    assert collector.query(sql).body == b"0\tfalse\t[0.5,1.0]\n"
+
+
+@pytest.mark.parametrize("kind", [PROTOBUF, f"{PROTOBUF}; charset=utf-8", "Application/X-Protobuf"])
+@pytest.mark.parametrize(
+    ("encoding", "encode"), [("", bytes), ("identity", bytes), ("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_protobuf_in_every_encoding(collector: Collector, kind: str, encoding: str, encode: Any) -> None:
+    trace = abs(hash((kind, encoding))) % 2**100 + 1
+    headers = {"content_encoding": encoding} if encoding else {}
+    answer = collector.send(encode(encode_traces([make(1, trace=trace)])), content_type=kind, **headers)
+    assert (answer.status, answer.headers["content-type"]) == (200, PROTOBUF)
+    assert ExportTraceServiceResponse.FromString(answer.body) == ExportTraceServiceResponse()
+    assert stored(collector, trace) == ["span 1"]
+
+
+def test_json(collector: Collector) -> None:
+    document = MessageToDict(request_of([make(1, trace=77)]))
+    for spans in (s for r in document["resourceSpans"] for s in r["scopeSpans"]):
+        for span in spans["spans"]:
+            span.update(traceId=f"{77:032X}", spanId=f"{1:016x}", kind=2, status={"code": 2}, unheardOf=[1])
+    answer = collector.send(json.dumps(document).encode(), content_type="application/json; charset=utf-8")
+    assert (answer.status, answer.headers["content-type"], answer.json()) == (200, "application/json", {})
+    assert stored(collector, 77) == ["span 1"]
+
+
+@pytest.mark.parametrize(("kind", "body"), [(PROTOBUF, b""), ("application/json", b"{}"), ("application/json", b"")])
+def test_an_empty_request_is_taken(collector: Collector, kind: str, body: bytes) -> None:
+    assert collector.send(body, content_type=kind).status == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "body"),
+    [
+        (PROTOBUF, {}, b"\xff" * 20),
+        (PROTOBUF, {}, encode_traces([make(1)])[:-3]),
+        (PROTOBUF, {"content_encoding": "gzip"}, b"no gzip"),
+        (PROTOBUF, {"content_encoding": "gzip"}, gzip.compress(encode_traces([make(1)]))[:-9]),
+        (PROTOBUF, {"content_encoding": "gzip"}, gzip.compress(b"") + b"more"),
+        (PROTOBUF, {"content_encoding": "deflate"}, b"no deflate"),
+    ],
+    ids=["noise", "cut", "no gzip", "cut gzip", "more than gzip", "no deflate"],
+)
+def test_a_malformed_body_is_400_with_a_status(
+    collector: Collector, kind: str, headers: dict[str, str], body: bytes
+) -> None:
+    answer = collector.send(body, content_type=kind, **headers)
+    assert (answer.status, answer.headers["content-type"]) == (400, PROTOBUF)
+    assert status_of(answer).code == 3
+    assert status_of(answer).message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b"null", b'"a"', b'{"resourceSpans": 3}', b"\xff\xfe", b"[" * 5000, b'{"resourceSpans":' * 2000],
+)
+def test_malformed_json_is_400_in_json(collector: Collector, body: bytes) -> None:
+    answer = collector.send(body, content_type="application/json")
+    assert (answer.status, answer.headers["content-type"], answer.json()["code"]) == (400, "application/json", 3)
+
+
+def test_json_of_wrong_ids_says_where(collector: Collector) -> None:
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz", "spanId": "1"}]}]}]}
+    answer = collector.send(json.dumps(document).encode(), content_type="application/json")
+    assert answer.status == 400
+    assert "resourceSpans[0].scopeSpans[0].spans[0].traceId" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense", ""]
+)
+def test_another_type_is_415(collector: Collector, kind: str) -> None:
+    """What a web page may send across sites without asking (a form, plain text, no type) is among them."""
+    answer = collector.send(encode_traces([make(1)]), content_type=kind)
+    assert (answer.status, status_of(answer).code) == (415, 3)
+
+
+def test_another_encoding_is_415(collector: Collector) -> None:
+    assert collector.send(b"x", content_encoding="br").status == 415
+
+
+def test_a_bomb_is_413_and_costs_no_memory(collector: Collector) -> None:
+    packed = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    bomb = b"".join(packed.compress(b"\0" * (1 << 20)) for _ in range(2048)) + packed.flush()
+    before = peak_memory(collector)
+    answer = collector.send(bomb, content_encoding="gzip")
+    assert (answer.status, status_of(answer).code) == (413, 8)
+    assert peak_memory(collector) - before < 300 << 20
+
+
+def peak_memory(collector: Collector) -> int:
+    assert collector.process is not None
+    text = Path(f"/proc/{collector.process.pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) << 10
+
+
+def test_a_body_over_the_limit_is_413_even_uncompressed(collector: Collector) -> None:
+    assert collector.send(b"\0" * ((64 << 20) + 1)).status == 413
+
+
+def test_spans_without_ids_are_rejected_by_count_and_the_rest_is_stored(collector: Collector) -> None:
+    request = request_of([make(1, trace=501), make(2, trace=501), make(3, trace=501), make(4, trace=501)])
+    spans = request.resource_spans[0].scope_spans[0].spans
+    spans[0].trace_id, spans[1].span_id, spans[2].span_id = b"", b"\0" * 8, b"short"
+    answer = collector.send(request.SerializeToString())
+    assert answer.status == 200
+    said = ExportTraceServiceResponse.FromString(answer.body).partial_success
+    assert (said.rejected_spans, said.error_message) == (3, "3 spans have no valid trace id and span id")
+    assert stored(collector, 501) == ["span 4"]
+
+
+@pytest.mark.parametrize("signal", ["logs", "metrics"])
+def test_other_signals_are_unimplemented(collector: Collector, signal: str) -> None:
+    answer = ask(f"{collector.url}/v1/{signal}", b"")
+    assert (answer.status, status_of(answer).code) == (501, 12)
+
+
+def test_metrics_count_what_became_of_requests(collector: Collector) -> None:
+    before = collector.metrics()
+    collector.send(encode_traces([make(1, trace=601), make(2, trace=601)]))
+    collector.send(b"\xff" * 9)
+    collector.flush()
+    after = collector.metrics()
+
+    def grown(name: str) -> float:
+        return after[name] - before.get(name, 0.0)
+
+    assert grown("leyden_collector_spans_accepted_total") == 2
+    assert grown("leyden_collector_requests_accepted_total") == 1
+    assert grown('leyden_collector_requests_refused_total{status="400"}') == 1
+    assert grown("leyden_collector_segments_stored_total") == 1
+    assert (after["leyden_collector_spool_bytes"], after["leyden_collector_quarantined_total"]) == (0, 0)
+
+
+def test_it_is_healthy_and_ready(collector: Collector) -> None:
+    assert ask(f"{collector.url}/health").json() == {"status": "ok"}
+    answer = ask(f"{collector.url}/ready")
+    assert (answer.status, answer.json()["ready"]) == (200, True)
