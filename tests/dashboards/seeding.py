@@ -13,7 +13,7 @@ from random import Random
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import Run, new_id
 from leyden_store.selection import Selection
-from leyden_store.spans import Event, Span
+from leyden_store.spans import AttributeValue, Event, Span
 from leyden_store.turns import PostedReward
 from tests.support.otlp_making import NOW_NS, make
 
@@ -51,7 +51,7 @@ def _rollout(number: int, random: Random) -> list[Span]:
         return replace(made, start_ns=start, end_ns=start + takes_ms * 10**6, resource=resource, project="maths")
 
     agent, model, failed = AGENTS[number % 2], MODELS[number % 2], number % 5 == 0
-    resource = {
+    resource: dict[str, AttributeValue] = {
         "service.name": "solver-app",
         "leyden.rollout.id": f"rollout-{number:03}",
         "leyden.group.id": f"task-{number % GROUPS}",
@@ -61,7 +61,10 @@ def _rollout(number: int, random: Random) -> list[Span]:
     call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
     tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
     took = random.randrange(100, 900)
-    score = {"gen_ai.evaluation.name": "reward", "gen_ai.evaluation.score.value": float(number % 4 != 0)}
+    score: dict[str, AttributeValue] = {
+        "gen_ai.evaluation.name": "reward",
+        "gen_ai.evaluation.score.value": float(number % 4 != 0),
+    }
     reward = Event(NOW_NS + number * MINUTE_NS, "gen_ai.evaluation.result", score)
     return [
         span(1, f"invoke_agent {agent}", 0, 2 * took + 60,

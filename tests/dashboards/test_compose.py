@@ -1,0 +1,86 @@
+"""The compose file and the image's recipe, as far as they can be read without a Docker engine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(COMPOSE.read_text())["services"]
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+@each_service
+def test_an_image_is_pinned(name: str) -> None:
+    image, _, tag = SERVICES[name]["image"].partition(":")
+    assert image
+    assert re.match(r"\d+\.\d+", tag)
+
+
+@each_service
+def test_a_service_is_watched_bounded_and_starts_again(name: str) -> None:
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"][0] == "CMD"
+    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+    assert service["restart"] == "unless-stopped"
+    assert service["volumes"]
+
+
+@each_service
+def test_a_port_is_this_machine_s_unless_asked_otherwise(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert port.startswith("${LEYDEN_BIND:-127.0.0.1}:")
+
+
+@each_service
+def test_a_mounted_file_is_there(name: str) -> None:
+    for mount in SERVICES[name]["volumes"]:
+        source = mount.partition(":")[0]
+        assert not source.startswith(".") or (ROOT / source).exists(), source
+
+
+def test_no_password_is_in_the_open() -> None:
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if "PASSWORD" in name or "TOKEN" in name:
+                assert re.fullmatch(r"\$\{\w+:\?set \w+ in \.env\}", value), name
+    asked = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text()))
+    offered = dict(re.findall(r"(?m)^(\w+)=(.*)$", (ROOT / ".env.example").read_text()))
+    assert asked == set(offered)
+    assert {value for name, value in offered.items() if name != "LEYDEN_BIND"} == {""}
+
+
+def test_grafana_lets_nobody_in_without_a_login() -> None:
+    assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+
+
+def test_grafana_s_data_source_is_told_what_it_asks_for() -> None:
+    source = (ROOT / "dashboards/grafana/provisioning/datasources/leyden-server.yaml").read_text()
+    asked = set(re.findall(r"\$(LEYDEN_\w+)", source))
+    assert asked <= SERVICES["grafana"]["environment"].keys()
+
+
+def test_grafana_s_clickhouse_user_can_only_read() -> None:
+    read = ElementTree.parse(ROOT / "deploy/clickhouse/reader.xml").getroot()
+    assert read.findtext("profiles/leyden_reader/readonly") == "1"
+    assert [grant.text for grant in read.iterfind("users/leyden_reader/grants/query")] == ["GRANT SELECT ON leyden.*"]
+    name = SERVICES["grafana"]["environment"]["LEYDEN_CLICKHOUSE_USER"]
+    assert read.find(f"users/{name}/password[@from_env='LEYDEN_READER_PASSWORD']") is not None
+    ElementTree.parse(ROOT / "deploy/clickhouse/limits.xml")
+
+
+def test_the_image_runs_as_nobody_special_and_copies_what_it_is_sent() -> None:
+    recipe = (ROOT / "Dockerfile").read_text()
+    assert recipe.count("\nFROM ") + recipe.startswith("FROM ") == 2
+    assert recipe.rindex("USER leyden") > recipe.rindex("RUN ")
+    sent = set(re.findall(r"(?m)^!(\S+)$", (ROOT / ".dockerignore").read_text()))
+    copied = {name for line in re.findall(r"(?m)^COPY (?!--)(.+) \S+$", recipe) for name in line.split()}
+    assert copied == sent
+    assert all((ROOT / name).exists() for name in copied)
