@@ -45,6 +45,50 @@ def advantages(
     return result, notes
 
 
+def turn_baselines(
+    values: Sequence[Floats | None], groups: Sequence[str], kind: Advantage
+) -> tuple[list[tuple[float, float] | None], Counter[str]]:
+    """Each rollout's (baseline, scale): a turn of value v has advantage (v − baseline) / scale. None where values are.
+
+    values: each rollout's turns' values; groups as for `advantages`
+
+    A rollout counts once, by the mean of its turns; GRPO's deviation is of turns, those of a rollout sharing one vote.
+    With one turn a rollout these are the numbers of `advantages`, and the same is counted.
+    """
+    members: dict[str | int, list[int]] = {}
+    known = [place for place, held in enumerate(values) if held is not None and len(held)]
+    for place in known:
+        members.setdefault("" if kind is Advantage.REINFORCE else groups[place] or place, []).append(place)
+    result: list[tuple[float, float] | None] = [None] * len(values)
+    notes: Counter[str] = Counter()
+    for name, places in members.items():
+        held = [np.asarray(values[place], np.float64) for place in places]
+        means = np.array([one.mean() for one in held])
+        mean, alone = float(means.mean()), len(places) == 1
+        flat = min(one.min() for one in held) == max(one.max() for one in held)
+        if kind not in (Advantage.REWARD, Advantage.REINFORCE):
+            notes["zero_variance"] += flat and not alone
+            notes["single_rollout"] += alone and isinstance(name, str)
+            notes["ungrouped"] += not isinstance(name, str)
+        for place, own in zip(places, means.tolist(), strict=True):
+            match kind:
+                case Advantage.REWARD:
+                    result[place] = 0.0, 1.0
+                case Advantage.REINFORCE:
+                    result[place] = mean, 1.0
+                case _ if flat or alone:
+                    # Nothing to compare with: divided by infinity, every turn's advantage is 0.
+                    result[place] = mean, np.inf
+                case Advantage.DR_GRPO:
+                    result[place] = mean, 1.0
+                case Advantage.RLOO:
+                    result[place] = (mean * len(places) - own) / (len(places) - 1), 1.0
+                case Advantage.GRPO:
+                    spread = sum(float(((one - mean) ** 2).mean()) for one in held)
+                    result[place] = mean, float(np.sqrt(spread / (len(places) - 1))) + _EPSILON
+    return result, +notes
+
+
 def _grouped(rewards: Floats, names: Sequence[str], kind: Advantage) -> tuple[Floats, Counter[str]]:
     numbers: dict[str | int, int] = {}
     group = np.array([numbers.setdefault(name or i, len(numbers)) for i, name in enumerate(names)])

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from leyden_exporters.advantages import advantages
-from leyden_exporters.columns import SCHEMA
-from leyden_exporters.options import Options
+from leyden_exporters.advantages import Floats, advantages, turn_baselines
+from leyden_exporters.columns import AGENT_SCHEMA, SCHEMA, schema_for
+from leyden_exporters.options import Advantage, Options, PerTurn
 from leyden_exporters.report import Report
 from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout
+from leyden_exporters.turn_rewards import TurnValues, turn_values
 from leyden_store.turns import Rollout
 
 _BATCH_TOKENS = 1 << 19
@@ -34,10 +35,10 @@ def trajectory_table(rollouts: Iterable[Rollout], options: Options | None = None
 
     An empty selection gives a table without rows, not an error.
     """
-    builder = Builder(options or Options())
+    builder = Builder(options := options or Options())
     batches = list(builder.batches(rollouts))
     scores = builder.scores()
-    return pa.Table.from_batches([scored(batch, scores) for batch in batches], SCHEMA), builder.report
+    return pa.Table.from_batches([scored(batch, scores) for batch in batches], schema_for(options)), builder.report
 
 
 def token_weights(table: pa.Table) -> list[npt.NDArray[np.float32]]:
@@ -54,6 +55,10 @@ def token_weights(table: pa.Table) -> list[npt.NDArray[np.float32]]:
     return [mask.astype(np.float32) / trained[rollout] for rollout, mask in zip(rollouts, masks, strict=True)]
 
 
+Scores = Sequence[float | None] | Sequence[tuple[float, float] | None]
+"""A number per rollout: its advantage, or its turns' baseline and scale."""
+
+
 @dataclass(slots=True)
 class Builder:
     """Builds trajectory batches from a stream of rollouts; holds one batch and a reward per rollout.
@@ -66,10 +71,11 @@ class Builder:
     report: Report = field(default_factory=Report)
     _rewards: list[float | None] = field(default_factory=list)
     _groups: list[str] = field(default_factory=list)
+    _turns: list[Floats | None] = field(default_factory=list)
 
     def batches(self, rollouts: Iterable[Rollout]) -> Iterator[pa.RecordBatch]:
-        """Record batches of `SCHEMA` less `advantages`, plus `rollout`: its number in the stream."""
-        rows = _Rows()
+        """Record batches of `waiting_schema`."""
+        rows = _Rows(self.options)
         for rollout in rollouts:
             number = len(self._rewards)
             reward, source = rollout_reward(rollout, self.options)
@@ -77,25 +83,41 @@ class Builder:
             self._groups.append(rollout.group_id)
             self.report.rollouts += 1
             self.report.rewards[source] += 1
-            for trajectory in self._trajectories(rollout):
-                rows.add(trajectory, rollout, reward, number)
+            worth = self._worth(rollout)
+            for trajectory in self._trajectories(rollout, worth):
+                rows.add(trajectory, rollout, reward, number, worth)
             if rows.tokens >= _BATCH_TOKENS:
                 yield rows.batch()
-                rows = _Rows()
+                rows = _Rows(self.options)
         if rows.trajectories:
             yield rows.batch()
 
-    def scores(self) -> list[float | None]:
-        """Each rollout's advantage; to be asked when the batches are exhausted."""
-        scores, notes = advantages(self._rewards, self._groups, self.options.advantage)
+    def scores(self) -> Scores:
+        """Each rollout's advantage, or its turns' baseline and scale; to be asked when the batches are exhausted."""
+        options = self.options
+        scores: Scores
+        if options.per_turn is None:
+            scores, notes = advantages(self._rewards, self._groups, options.advantage)
+        else:
+            kind = Advantage.REWARD if options.per_turn is PerTurn.GAE else options.advantage
+            scores, notes = turn_baselines(self._turns, self._groups, kind)
         self.report.notes.update(notes)
         return scores
 
-    def _trajectories(self, rollout: Rollout) -> list[Trajectory]:
+    def _worth(self, rollout: Rollout) -> TurnValues | None:
+        if self.options.per_turn is None:
+            return None
+        worth = turn_values(rollout, self.options)
+        self._turns.append(np.array(list(worth.values.values()), np.float64) if worth.values else None)
+        found = {"uncredited_rewards": worth.uncredited, "without_values": worth.lacking}
+        self.report.notes.update({name: count for name, count in found.items() if count})
+        return worth
+
+    def _trajectories(self, rollout: Rollout, worth: TurnValues | None) -> list[Trajectory]:
         transitions, dropped = from_rollout(rollout, self.options)
         merged = merge(transitions, self.options)
         self.report.add(dropped)
-        self.report.add(merged.rows)
+        self.report.add(merged.rows if worth is None else worth.tell(merged.rows))
         self.report.notes.update(+merged.notes)
         self.report.choices(rollout.turns, used=sum(one.choice > 0 for one in transitions))
         for trajectory in merged.trajectories:
@@ -106,29 +128,53 @@ class Builder:
         return merged.trajectories
 
 
-def scored(batch: pa.RecordBatch, scores: Sequence[float | None]) -> pa.RecordBatch:
-    """The batch in the columns of `SCHEMA`, its advantages filled in from the rollouts' scores."""
+def scored(batch: pa.RecordBatch, scores: Scores) -> pa.RecordBatch:
+    """The batch in the columns of `SCHEMA` (or `AGENT_SCHEMA`), its advantages filled in from the rollouts' scores."""
     masks = batch["loss_mask"]
     row_scores = [scores[number] for number in batch["rollout"].to_pylist()]
-    per_row = np.array([0.0 if score is None else score for score in row_scores], dtype=np.float32)
-    per_token = np.repeat(per_row, np.diff(masks.offsets.to_numpy()))
+    if "turn_values" in batch.schema.names:
+        per_token = _by_turn(batch, row_scores)
+    else:
+        per_row = np.array([0.0 if score is None else score for score in row_scores], dtype=np.float32)
+        per_token = np.repeat(per_row, np.diff(masks.offsets.to_numpy()))
     values = np.where(masks.flatten().to_numpy() == 1, per_token, np.float32(0))
     missing = pa.array([score is None for score in row_scores], pa.bool_())
     lists = pa.ListArray.from_arrays(masks.offsets, pa.array(values, pa.float32()), mask=missing)
     columns = {name: batch[name] for name in batch.schema.names} | {"advantages": lists}
-    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+    schema = AGENT_SCHEMA if "agent" in columns else SCHEMA
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _by_turn(batch: pa.RecordBatch, scores: Scores) -> npt.NDArray[np.float32]:
+    rows = []
+    for turn_ids, values, score in zip(batch["turn_ids"], batch["turn_values"], scores, strict=True):
+        places = turn_ids.values.to_numpy()
+        if isinstance(score, tuple):
+            baseline, scale = score
+            # Adding 0 turns −0 into 0. Off the mask the place is −1, and the caller's mask takes what it finds.
+            rows.append(((values.values.to_numpy() - baseline) / scale + 0.0)[places])
+        else:
+            rows.append(np.zeros(len(places)))
+    return np.concatenate(rows).astype(np.float32)
 
 
 @dataclass(slots=True)
 class _Rows:
     """Trajectories waiting to become a record batch."""
 
+    options: Options
     trajectories: list[Trajectory] = field(default_factory=list)
     rollouts: list[tuple[str, str, float | None, int]] = field(default_factory=list)
+    worths: list[list[float]] = field(default_factory=list)
     tokens: int = 0
 
-    def add(self, trajectory: Trajectory, rollout: Rollout, reward: float | None, number: int) -> None:
+    def add(
+        self, trajectory: Trajectory, rollout: Rollout, reward: float | None, number: int, worth: TurnValues | None
+    ) -> None:
         self.trajectories.append(trajectory)
+        if worth is not None:
+            keys = [(one.trace_id, one.span_id) for one in trajectory.transitions]
+            self.worths.append([worth.values.get(key, 0.0) for key in keys])
         self.rollouts.append((rollout.rollout_id, rollout.group_id, reward, number))
         self.tokens += len(trajectory.input_ids)
 
@@ -153,14 +199,25 @@ class _Rows:
             "ids_source": pa.array([one.ids_source for one in made], pa.string()),
             "rollout": pa.array(numbers, pa.int64()),
         }
-        return pa.RecordBatch.from_pydict(columns, schema=BATCH_SCHEMA)
+        if self.options.per_turn is not None:
+            columns["turn_values"] = pa.array(self.worths, pa.list_(pa.float64()))
+        if self.options.per_agent:
+            columns["agent"] = pa.array([one.agent for one in made], pa.string())
+        return pa.RecordBatch.from_pydict(columns, schema=waiting_schema(self.options))
 
 
 def _lists(offsets: pa.Array, values: Sequence[npt.NDArray[np.generic]]) -> pa.ListArray:
     return pa.ListArray.from_arrays(offsets, np.concatenate(values))
 
 
-BATCH_SCHEMA = pa.schema(
-    [*(column for column in SCHEMA if column.name != "advantages"), pa.field("rollout", pa.int64(), nullable=False)]
-)
-"""What `Builder.batches` yields."""
+def waiting_schema(options: Options) -> pa.Schema:
+    """What `Builder.batches` yields: the columns asked for less `advantages`, and what these are made of.
+
+    rollout:     the rollout's number in the stream
+    turn_values: what each turn of `span_ids` is worth, with `per_turn`; 0 in rollouts that cannot be valued
+    """
+    columns = [column for column in schema_for(options) if column.name != "advantages"]
+    columns.append(pa.field("rollout", pa.int64(), nullable=False))
+    if options.per_turn is not None:
+        columns.append(pa.field("turn_values", pa.list_(pa.float64()), nullable=False))
+    return pa.schema(columns)

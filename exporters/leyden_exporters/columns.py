@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from leyden_exporters.options import Options
+
 SCHEMA = pa.schema(
     [
         pa.field("rollout_id", pa.string(), nullable=False),
@@ -34,9 +36,21 @@ turn_ids:     [T] index into `span_ids` of the turn that sampled the token, -1 w
 reward:       the rollout's reward, the same on all its rows; null without one
 advantages:   [T] the rollout's advantage on every token with mask 1, 0 elsewhere; null as a whole when `reward` is.
               It is the same number on all tokens and rows of a rollout and is NOT divided by their count: for a loss
-              in which a rollout of k turns weighs as much as one of a single turn, use `build.token_weights`
+              in which a rollout of k turns weighs as much as one of a single turn, use `build.token_weights`.
+              With `Options.per_turn` each turn has its own; null as a whole when no turn of the rollout is valued
 truncated:    a response ran into its token limit, or the row was cut to `max_tokens`
 policy_version: which weights sampled the row; where turns differ, all of them joined by ",", "?" for an unnamed one;
               null when no turn names any
 ids_source:   "server", or "retokenised" when any turn's ids were made afterwards: RL must refuse these
 """
+
+AGENT_SCHEMA = SCHEMA.append(pa.field("agent", pa.string()))
+"""`SCHEMA` and a last column, written only with `Options.per_agent`.
+
+agent: whose turns the row trains; null for turns of no named agent
+"""
+
+
+def schema_for(options: Options) -> pa.Schema:
+    """The columns these options ask for."""
+    return AGENT_SCHEMA if options.per_agent else SCHEMA

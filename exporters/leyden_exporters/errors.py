@@ -4,6 +4,8 @@ LeydenError                 (leyden_store.errors)
 └── ExportError
     ├── OptionsInvalid      options that contradict each other; says which
     ├── FormatUnknown       no format of that name; says the near ones
+    ├── RolloutNotFound     no rollout of that id is selected; says the near ones
+    ├── TokenizerUnusable   no tokenizer can be loaded from there; says why
     ├── PathUnwritable      the output cannot be written there; says why
     └── MixedRollouts       turns of several rollouts were handed in as one
 """
@@ -21,6 +23,14 @@ class OptionsInvalid(ExportError):
 
 class FormatUnknown(ExportError):
     """No export format has that name."""
+
+
+class RolloutNotFound(ExportError):
+    """No selected rollout has that id, or several begin with it."""
+
+
+class TokenizerUnusable(ExportError):
+    """A tokenizer cannot be loaded."""
 
 
 class PathUnwritable(ExportError):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from leyden_exporters.report import SpanRow
 from leyden_exporters.rewards import Source, rollout_reward
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout
+from leyden_exporters.turn_rewards import turn_values
 from leyden_store.turns import Rollout
 
 Decode = Callable[[Sequence[int]], str]
@@ -63,6 +65,10 @@ class Explanation:
     rows: tuple[Row, ...]
     spans: tuple[SpanRow, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """The same in plain JSON types."""
+        return asdict(self)
+
     def to_text(self) -> str:
         """The explanation as plain text: trained tokens stand in ⟦double brackets⟧."""
         found = "none" if self.reward is None else f"{self.reward:g}"
@@ -89,7 +95,8 @@ def explain(rollout: Rollout, options: Options | None = None, decode: Decode | N
     transitions, dropped = from_rollout(rollout, options)
     merged = merge(transitions, options)
     order = {turn.span_id: turn.turn_index for turn in rollout.turns}
-    spans = sorted([*dropped, *merged.rows], key=lambda span: (order.get(span.span_id, len(order)), span.span_id))
+    told = merged.rows if options.per_turn is None else turn_values(rollout, options).tell(merged.rows)
+    spans = sorted([*dropped, *told], key=lambda span: (order.get(span.span_id, len(order)), span.span_id))
     rows = tuple(
         Row(
             branch=one.branch,

@@ -5,6 +5,7 @@ One frozen value, read by every step of the way from rollouts to rows, so that a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -60,6 +61,32 @@ class RewardFrom(StrEnum):
     """The mean over the turns that have one."""
 
 
+class PerTurn(StrEnum):
+    """What a turn is worth by itself, where a rollout's turns do not share one advantage."""
+
+    PROCESS = "process"
+    """Its own reward. In a rollout where some turns have one, a turn without is dropped (`no_reward`)."""
+    RETURNS = "returns"
+    """Its discounted return to go: its own and later rewards, each `gamma` less per turn of distance."""
+    GAE = "gae"
+    """Its generalised advantage estimate from value estimates given on the turns (https://arxiv.org/abs/1506.02438)."""
+
+
+class Credit(StrEnum):
+    """Which turn a reward on the rollout is credited to. A turn's own, explicitly linked reward always comes first."""
+
+    LINKED = "linked"
+    """None: only rewards that name their turn count."""
+    LAST_TURN = "last_turn"
+    """The last turn."""
+    ROLLOUT_WIDE = "rollout_wide"
+    """Every turn that has none of its own."""
+    FIRST_OCCURRENCE = "first_occurrence"
+    """Each reward in the order of time to the latest turn that ended before it and has none yet."""
+    TIME_NEAREST = "time_nearest"
+    """Each reward in the order of time to the turn whose end is nearest and that has none yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """Which turns become training data, and how.
@@ -68,6 +95,12 @@ class Options:
     reward_weights:  name → weight; when given, the reward is the weighted sum and every named one must be present
     reward_from:     where a rollout's reward is looked for
     advantage:       how rewards become advantages
+    per_turn:        give each turn an advantage of its own, from its reward, return or GAE; None gives the rollout's
+                     to all. `advantage` then sets the baseline, a rollout counting once; GAE brings its own
+    credit:          which turn the rollout's own rewards are credited to, for `per_turn`
+    gamma:           discount per turn, for returns and GAE
+    gae_lambda:      GAE's lambda
+    values:          the name under which GAE finds a turn's value estimate among its scores; never taken for a reward
     require_logprobs: drop turns without logprobs (`no_logprobs`). Otherwise they are kept, and a trajectory holding
                      one has `old_logps` null as a whole: a trainer that needs them can see that and refuse
     require_reward:  drop the turns of rollouts without a reward (`no_reward`)
@@ -77,7 +110,15 @@ class Options:
                      is on-policy data whether or not it finished, and the trajectory's `truncated` is set
     keep_dropped_attributes: keep turns whose span lost attributes to the SDK's limit; their messages may have holes
     agents:          keep only turns of these agents (`agent`); None keeps all
+    agent_pattern:   keep only turns of agents in whose name this regular expression is found (`agent`)
+    tools:           keep only turns that call one of these tools (`tool`); None keeps all
+    last_attempt:    where one rollout id was tried several times, keep only the turns of the last (`superseded`).
+                     Retries with ids of their own are rollouts like any other: each counts once in its group
+    per_agent:       no trajectory crosses agents, and each row names its agent in a further column, `agent`
     policy_versions: keep only turns sampled by these weights (`stale`); None keeps all
+    max_staleness:   keep only turns whose policy version is at most this much older than `newest_version` (`stale`);
+                     one that is no integer is stale too
+    newest_version:  the newest policy version of the selection, which one pass over it cannot know beforehand
     max_tokens:      longest trajectory in tokens; None is no limit
     overlong:        what happens to longer ones
     train_shared:    train a response in every branch that holds it, instead of once, in the first
@@ -89,13 +130,24 @@ class Options:
     reward_weights: Mapping[str, float] = field(default_factory=dict)
     reward_from: RewardFrom = RewardFrom.AUTO
     advantage: Advantage = Advantage.GRPO
+    per_turn: PerTurn | None = None
+    credit: Credit = Credit.LAST_TURN
+    gamma: float = 1.0
+    gae_lambda: float = 0.95
+    values: str = "value"
     require_logprobs: bool = False
     require_reward: bool = False
     min_reward: float | None = None
     drop_truncated: bool = False
     keep_dropped_attributes: bool = False
     agents: frozenset[str] | None = None
+    agent_pattern: str | None = None
+    tools: frozenset[str] | None = None
+    last_attempt: bool = False
+    per_agent: bool = False
     policy_versions: frozenset[str] | None = None
+    max_staleness: int | None = None
+    newest_version: int | None = None
     max_tokens: int | None = None
     overlong: Overlong = Overlong.CUT
     train_shared: bool = False
@@ -108,3 +160,15 @@ class Options:
             raise OptionsInvalid(f"max_tokens must be at least 1, not {self.max_tokens}")
         if self.reward is not None and self.reward_weights:
             raise OptionsInvalid("give either reward or reward_weights, not both")
+        if self.max_staleness is not None and (self.max_staleness < 0 or self.newest_version is None):
+            raise OptionsInvalid(
+                "max_staleness is 0 or more, and needs turns selected whose policy version is an integer"
+            )
+        if not (0 <= self.gamma <= 1 and 0 <= self.gae_lambda <= 1):
+            raise OptionsInvalid("gamma and gae_lambda lie between 0 and 1")
+        if self.reward_weights and self.per_turn and self.credit in (Credit.FIRST_OCCURRENCE, Credit.TIME_NEAREST):
+            raise OptionsInvalid(f"{self.credit} credits one reward by its time: give reward, not reward_weights")
+        try:
+            re.compile(self.agent_pattern or "")
+        except re.error as error:
+            raise OptionsInvalid(f"{self.agent_pattern!r} is no regular expression: {error}") from error

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 
-from leyden_exporters.options import Options, RewardFrom
+from leyden_exporters.options import Options, PerTurn, RewardFrom
 from leyden_store.turns import Rollout, Turn
 
 Lookup = Callable[[str | None], float | None]
@@ -32,29 +32,38 @@ def rollout_reward(rollout: Rollout, options: Options) -> tuple[float | None, So
     """The rollout's reward under `options.reward_from`, and where it was found."""
     where = options.reward_from
     if where in (RewardFrom.AUTO, RewardFrom.ROLLOUT):
-        value, source = _found(rollout.reward, {reward.name for reward in rollout.rewards}, Source.ROLLOUT, options)
+        value, source = own_reward(rollout, options)
         if where is RewardFrom.ROLLOUT or source is not Source.NONE:
             return value, source
-    rewards = [_turn_reward(turn, options) for turn in rollout.turns]
+    rewards = [turn_reward_found(turn, options) for turn in rollout.turns]
     if where in (RewardFrom.AUTO, RewardFrom.LAST_TURN):
         return next((found for found in reversed(rewards) if found[1] is not Source.NONE), (None, Source.NONE))
     return _combined(rewards, mean=where is RewardFrom.TURNS_MEAN)
 
 
+def own_reward(rollout: Rollout, options: Options) -> tuple[float | None, Source]:
+    """The reward reported on the rollout itself, and where it was found."""
+    return _found(rollout.reward, {reward.name for reward in rollout.rewards}, Source.ROLLOUT, options)
+
+
 def turn_reward(turn: Turn, options: Options) -> float | None:
     """The reward given to this turn alone, or None."""
-    return _turn_reward(turn, options)[0]
+    return turn_reward_found(turn, options)[0]
 
 
-def _turn_reward(turn: Turn, options: Options) -> tuple[float | None, Source]:
+def turn_reward_found(turn: Turn, options: Options) -> tuple[float | None, Source]:
+    """The reward given to this turn alone, and why there is none where there is none."""
+    estimate = options.values if options.per_turn is PerTurn.GAE else None
+    given = {name: value for name, value in turn.rewards.items() if name != estimate}
+
     def lookup(name: str | None) -> float | None:
         if name is not None:
-            return turn.rewards.get(name)
-        if "reward" in turn.rewards:
-            return turn.rewards["reward"]
-        return next(iter(turn.rewards.values())) if len(turn.rewards) == 1 else None
+            return given.get(name)
+        if "reward" in given:
+            return given["reward"]
+        return next(iter(given.values())) if len(given) == 1 else None
 
-    return _found(lookup, turn.rewards.keys(), Source.LAST_TURN, options)
+    return _found(lookup, given.keys(), Source.LAST_TURN, options)
 
 
 def _combined(rewards: Sequence[tuple[float | None, Source]], *, mean: bool) -> tuple[float | None, Source]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from leyden_exporters.errors import PathUnwritable
 from leyden_exporters.files import new_file
+from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
 from leyden_store.runs import SpanKey
@@ -20,7 +21,7 @@ _PER_REQUEST = 2048
 """Spans an OTLP request holds: some 3 MB, well under every receiver's limit."""
 
 WriteSpans = Callable[[LightningStore, Selection, Path], list[SpanKey]]
-"""Writes the selected traces to a path, whole or not at all; which spans those were."""
+"""Writes the selected traces to a path, whole or not at all; which spans those were. Raises SelectionEmpty."""
 
 
 def write_spans(store: LightningStore, selection: Selection, path: Path) -> list[SpanKey]:
@@ -37,6 +38,7 @@ def write_spans(store: LightningStore, selection: Selection, path: Path) -> list
         finally:
             if writer is not None:
                 writer.close()
+        _check_some(keys, selection)
     return keys
 
 
@@ -52,6 +54,7 @@ def write_otlp(store: LightningStore, selection: Selection, path: Path) -> list[
         while piece := list(islice(spans, _PER_REQUEST)):
             file.write(encode_traces(piece))
             keys += _keys(piece)
+        _check_some(keys, selection)
     return keys
 
 
@@ -60,6 +63,13 @@ SPAN_FORMATS: dict[str, WriteSpans] = {"spans": write_spans, "otlp": write_otlp}
 
 def _keys(spans: list[Span]) -> Iterator[SpanKey]:
     return ((span.trace_id, span.span_id) for span in spans)
+
+
+def _check_some(keys: list[SpanKey], selection: Selection) -> None:
+    """Before the file takes its place: an empty selection must not replace what is there."""
+    if not keys:
+        chosen = selection.query or selection.sql
+        raise SelectionEmpty(f"no trace matches {chosen!r}; see what is stored with: leyden traces")
 
 
 def _check_suffix(path: Path, suffix: str, name: str) -> None:

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 
 import pyarrow as pa
 
-from leyden_exporters.build import BATCH_SCHEMA, Builder, scored
+from leyden_exporters.build import Builder, scored, waiting_schema
 from leyden_store.turns import Rollout
 
 
@@ -18,7 +18,7 @@ def scored_batches(builder: Builder, rollouts: Iterable[Rollout], folder: Path) 
     folder: where the waiting batches lie, in a file without a name, so that a killed process leaves nothing
     """
     with TemporaryFile(dir=folder) as waiting:
-        with pa.ipc.new_stream(waiting, BATCH_SCHEMA) as writer:
+        with pa.ipc.new_stream(waiting, waiting_schema(builder.options)) as writer:
             for batch in builder.batches(rollouts):
                 writer.write_batch(batch)
         scores = builder.scores()

@@ -6,7 +6,7 @@ Pure: transitions in, numpy columns out. Nothing here knows ClickHouse, torch or
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,18 +49,25 @@ class Trajectory:
         return [transition.span_id for transition in self.transitions]
 
     @property
+    def agent(self) -> str | None:
+        """The agent whose turns are trained here; several are joined by ",", an unnamed one among them is "?"."""
+        return _joined(transition.agent for transition in self.transitions)
+
+    @property
     def policy_version(self) -> str | None:
         """The weights that sampled the row; several are joined by ",", an unnamed one among them is "?"."""
-        versions = dict.fromkeys(transition.policy_version for transition in self.transitions)
-        if set(versions) == {None}:
-            return None
-        return ",".join("?" if version is None else version for version in versions)
+        return _joined(transition.policy_version for transition in self.transitions)
 
     @property
     def ids_source(self) -> str:
         """Where the ids come from: "server", or "retokenised" when any turn's are."""
         retokenised = any(transition.ids_source != "server" for transition in self.transitions)
         return "retokenised" if retokenised else "server"
+
+
+def _joined(names: Iterable[str | None]) -> str | None:
+    distinct = dict.fromkeys(names)
+    return None if set(distinct) == {None} else ",".join("?" if name is None else name for name in distinct)
 
 
 @dataclass(slots=True)
@@ -82,7 +89,8 @@ def merge(transitions: Sequence[Transition], options: Options | None = None) -> 
     Turns are taken by start time (then prompt length, then span id), in whatever order they come. Each continues the
     longest chain that is a prefix of its prompt, or begins one; see `forest.grow`. Every response is trained once,
     in the chain that its turn continued: where a fork repeats it, it is context with mask 0 (unless
-    `options.train_shared`). Tokens are never repaired.
+    `options.train_shared`). Tokens are never repaired. With `options.per_agent` each agent's turns are joined by
+    themselves, agent after agent in the order of their first turns.
 
     Raises MixedRollouts if transitions come from more than one rollout.
     """
@@ -91,14 +99,26 @@ def merge(transitions: Sequence[Transition], options: Options | None = None) -> 
         raise MixedRollouts("transitions of several rollouts were given to merge: merge each rollout by itself")
     turns = sorted(transitions, key=_order)
     merged = Merged([], [], Counter())
+    for own in _by_agent(turns) if options.per_agent else [turns]:
+        _grow(own, options, merged)
+    merged.rows = _one_each(merged.rows)
+    return merged
+
+
+def _grow(turns: Sequence[Transition], options: Options, merged: Merged) -> None:
     branches: dict[int | None, int] = {}
     for number, chain in enumerate(grow((turn.prompt_ids.tobytes(), turn.response_ids.tobytes()) for turn in turns)):
         branches[number] = len(merged.trajectories)
         chain.origin = replace(chain.origin, chain=branches.get(chain.origin.chain))
         if not _lay(chain, turns, options, merged):
             del branches[number]
-    merged.rows = _one_each(merged.rows)
-    return merged
+
+
+def _by_agent(turns: Sequence[Transition]) -> Collection[list[Transition]]:
+    found: dict[str | None, list[Transition]] = {}
+    for turn in turns:
+        found.setdefault(turn.agent, []).append(turn)
+    return found.values()
 
 
 def _one_each(rows: Sequence[SpanRow]) -> list[SpanRow]:

@@ -5,16 +5,18 @@ Pure: nothing here knows ClickHouse, torch or a dialect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from leyden_exporters.choosing import superseded, unwanted
 from leyden_exporters.options import Options
 from leyden_exporters.report import Reason, SpanRow
 from leyden_exporters.rewards import rollout_reward
+from leyden_exporters.turn_rewards import turn_values
 from leyden_store.turns import Dropped, Rollout, Turn
 
 Ids = npt.NDArray[np.int32]
@@ -88,12 +90,14 @@ def select(rollout: Rollout, options: Options) -> tuple[list[Turn], list[SpanRow
     rows = [unread(span) for span in rollout.dropped]
     seen: set[tuple[str, str]] = set()
     unworthy = _unworthy(rollout, options)
+    retried = superseded(rollout, options)
+    unpaid = _unpaid(rollout, options)
     for turn in rollout.turns:
         if (turn.trace_id, turn.span_id) in seen:
             rows.append(drop(turn, Reason.DUPLICATE))
             continue
         seen.add((turn.trace_id, turn.span_id))
-        refused = _refused(turn, options) or unworthy
+        refused = retried(turn) or _refused(turn, options) or unworthy or unpaid(turn)
         if refused is None:
             kept.append(turn)
         else:
@@ -109,15 +113,6 @@ def drop(span: Turn | Dropped | Transition, reason: Reason, detail: str = "") ->
 def unread(span: Dropped) -> SpanRow:
     """The row of a span that the store gave no turn for: its reason, then what it says about it."""
     return drop(span, Reason.UNREAD, f"{span.reason}: {span.detail}" if span.detail else str(span.reason))
-
-
-def unwanted(turn: Turn, options: Options) -> tuple[Reason, str] | None:
-    """Why the options did not ask for this turn, whatever its worth; None when they did."""
-    if options.agents is not None and turn.agent not in options.agents:
-        return Reason.AGENT, turn.agent or ""
-    if options.policy_versions is not None and turn.policy_version not in options.policy_versions:
-        return Reason.STALE, turn.policy_version or ""
-    return None
 
 
 def _refused(turn: Turn, options: Options) -> tuple[Reason, str] | None:
@@ -150,6 +145,20 @@ def _unworthy(rollout: Rollout, options: Options) -> tuple[Reason, str] | None:
     if options.min_reward is not None and reward < options.min_reward:
         return Reason.LOW_REWARD, str(reward)
     return None
+
+
+def _unpaid(rollout: Rollout, options: Options) -> Callable[[Turn], tuple[Reason, str] | None]:
+    """Tells of each turn whether it lacks the reward that valuing turns by themselves needs."""
+    worth = turn_values(rollout, options).values if options.per_turn is not None else {}
+
+    def refusal(turn: Turn) -> tuple[Reason, str] | None:
+        if options.per_turn is None or (turn.trace_id, turn.span_id) in worth:
+            return None
+        if worth:
+            return Reason.NO_REWARD, "the turn has none of its own"
+        return (Reason.NO_REWARD, "no turn of the rollout can be valued") if options.require_reward else None
+
+    return refusal
 
 
 def _transition(turn: Turn, rollout: Rollout, options: Options) -> Transition | tuple[Reason, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leyden_exporters.options import Options
     from leyden_store.lightning import LightningStore
+    from leyden_store.selection import Selection
     from leyden_store.turns import Rollout
 
 _DSN_HELP = (
@@ -43,27 +44,67 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--advantage", default="grpo", choices=["grpo", "dr_grpo", "rloo", "reinforce", "reward"], help="default: grpo"
     )
+    group.add_argument(
+        "--per-turn",
+        choices=["process", "returns", "gae"],
+        help="give each turn an advantage of its own: from its reward, its return to go, or GAE",
+    )
+    group.add_argument(
+        "--credit",
+        default="last_turn",
+        choices=["linked", "last_turn", "rollout_wide", "first_occurrence", "time_nearest"],
+        help="with --per-turn, the turn that earned a reward which names none (default: last_turn)",
+    )
+    group.add_argument("--gamma", type=float, default=1.0, metavar="X", help="discount per turn (default: 1)")
+    group.add_argument(
+        "--lambda", type=float, default=0.95, dest="gae_lambda", metavar="X", help="GAE's (default: 0.95)"
+    )
+    group.add_argument(
+        "--values", default="value", metavar="NAME", help="the score that is GAE's value estimate (default: value)"
+    )
     group.add_argument("--max-tokens", type=int, metavar="N", help="longest trajectory, in tokens")
     group.add_argument("--min-reward", type=float, metavar="X", help="only rollouts that earned at least this")
     group.add_argument("--require-reward", action="store_true", help="leave out rollouts without a reward")
     group.add_argument("--require-logprobs", action="store_true", help="leave out turns without logprobs")
     group.add_argument("--drop-truncated", action="store_true", help="leave out turns that ran into the token limit")
     group.add_argument("--agent", action="append", metavar="NAME", help="only turns of this agent; may be repeated")
+    group.add_argument("--agent-matching", metavar="REGEX", help="only turns of agents in whose name this is found")
+    group.add_argument(
+        "--has-tool", action="append", metavar="NAME", help="only turns that call this tool; may be repeated"
+    )
+    group.add_argument(
+        "--per-agent", action="store_true", help="no row crosses agents; a column `agent` says whose it is"
+    )
+    group.add_argument("--last-attempt", action="store_true", help="of a rollout tried again, only the last attempt")
+    group.add_argument(
+        "--max-staleness", type=int, metavar="N", help="only turns of a policy version at most N behind the newest"
+    )
 
 
-def data_options(args: argparse.Namespace) -> Options:
-    """The options that `add_data_options` read."""
-    from leyden_exporters.options import Advantage, Options
+def data_options(args: argparse.Namespace, store: LightningStore, selection: Selection) -> Options:
+    """The options that `add_data_options` read; the store says which policy version of the selection is the newest."""
+    from leyden_exporters.options import Advantage, Credit, Options, PerTurn
 
     return Options(
         reward=args.reward,
         advantage=Advantage(args.advantage),
+        per_turn=PerTurn(args.per_turn) if args.per_turn else None,
+        credit=Credit(args.credit),
+        gamma=args.gamma,
+        gae_lambda=args.gae_lambda,
+        values=args.values,
         max_tokens=args.max_tokens,
         min_reward=args.min_reward,
         require_reward=args.require_reward,
         require_logprobs=args.require_logprobs,
         drop_truncated=args.drop_truncated,
         agents=frozenset(args.agent) if args.agent else None,
+        agent_pattern=args.agent_matching,
+        tools=frozenset(args.has_tool) if args.has_tool else None,
+        per_agent=args.per_agent,
+        last_attempt=args.last_attempt,
+        max_staleness=args.max_staleness,
+        newest_version=None if args.max_staleness is None else _newest_version(store, selection),
         selection=args.query or args.where or "everything",
     )
 
@@ -96,6 +137,13 @@ def counted(rollouts: Iterable[Rollout]) -> Iterator[Rollout]:
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
     print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _newest_version(store: LightningStore, selection: Selection) -> int | None:
+    from leyden_exporters.choosing import newest_of
+
+    text = f"SELECT DISTINCT PolicyVersion AS version FROM otel_traces WHERE TraceId IN ({selection.trace_ids})"
+    return newest_of(row["version"] for row in store.sql(text, selection.parameters).to_pylist())
 
 
 def _flush(collector: str) -> None:

@@ -46,14 +46,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"step {step}  {said}", file=sys.stderr)
 
     with open_store(args.store) as store:
+        selection = store.select(query=args.query, where=args.where)
         done = train(
             store,
-            store.select(query=args.query, where=args.where),
+            selection,
             trainer=args.trainer,
             model=args.model,
             out=args.out,
             sets=args.set,
-            options=data_options(args),
+            options=data_options(args, store, selection),
             watch=counted,
             on_data=on_data,
             on_metrics=on_metrics,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from leyden_exporters.build import trajectory_table
-from leyden_exporters.options import Options, Overlong
-from leyden_store.turns import Turn
-from tests.exporters.making import rollout, turn
+from leyden_exporters.options import Advantage, Credit, Options, Overlong, PerTurn
+from leyden_store.turns import Reward, Turn
+from tests.exporters.making import called, rollout, turn
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
 
@@ -24,7 +25,10 @@ def test_case(path: Path, order: str) -> None:
     if order == "reversed":
         turns.reverse()
 
-    table, report = trajectory_table([rollout(turns)], _options(case.get("options", {})))
+    rewards = [Reward("reward", value, time_ns=time) for time, value in case.get("rewards", [])]
+    whole = replace(rollout(turns), rewards=tuple(rewards))
+
+    table, report = trajectory_table([whole], _options(case.get("options", {})))
 
     rows = table.to_pylist()
     assert [row["branch"] for row in rows] == list(range(len(rows)))
@@ -44,14 +48,16 @@ def _turn(number: int, spec: dict[str, Any]) -> Turn:
     for short, field in (("start", "start_ns"), ("span", "span_id"), ("answer", "response")):
         if short in spec:
             spec[field] = spec.pop(short)
+    if "calls" in spec:
+        spec["response"] = called(spec.pop("calls"), "{}")
     return turn(number, prompt, sampled, **spec)
 
 
 def _options(spec: dict[str, Any]) -> Options:
     made = dict(spec)
-    for name in ("agents", "policy_versions"):
+    for name in ("agents", "policy_versions", "tools"):
         if name in made:
             made[name] = frozenset(made[name])
-    if "overlong" in made:
-        made["overlong"] = Overlong(made["overlong"])
+    kinds = {"overlong": Overlong, "per_turn": PerTurn, "credit": Credit, "advantage": Advantage}
+    made |= {name: kind(made[name]) for name, kind in kinds.items() if name in made}
     return Options(**made)

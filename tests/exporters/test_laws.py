@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leyden_exporters.build import token_weights, trajectory_table
-from leyden_exporters.options import Options, Overlong
+from leyden_exporters.options import Credit, Options, Overlong, PerTurn
 from leyden_exporters.report import Reason
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import Transition, from_rollout
 from leyden_store.turns import Dropped, DropReason, Rollout, Turn
-from tests.exporters.making import rollout, turn
+from tests.exporters.making import called, rollout, turn
 
 # Few different tokens, so that prefixes coincide by chance as well as by design.
 TOKENS = st.integers(0, 2)
@@ -61,6 +61,11 @@ def messy_rollouts(draw: st.DrawFn) -> Rollout:
         {"finish_reason": "length"},
         {"dropped_attributes": 1},
         {"agent": "other"},
+        {"attempt": 1},
+        {"policy_version": "7"},
+        {"rewards": {"reward": 2.0}},
+        {"rewards": {"reward": float("nan")}},
+        {"response": called("search", "{}")},
     ]
     flawed = [_with(one, **draw(st.sampled_from(flaws))) for one in turns]
     flawed += draw(st.lists(st.sampled_from(flawed), max_size=2))
@@ -79,6 +84,14 @@ def demanding(draw: st.DrawFn) -> Options:
         drop_truncated=draw(st.booleans()),
         keep_dropped_attributes=draw(st.booleans()),
         agents=draw(st.sampled_from([None, frozenset({"other"})])),
+        agent_pattern=draw(st.sampled_from([None, None, "^$"])),
+        tools=draw(st.sampled_from([None, None, frozenset({"search"})])),
+        last_attempt=draw(st.booleans()),
+        per_agent=draw(st.booleans()),
+        max_staleness=draw(st.sampled_from([None, None, 1])),
+        newest_version=8,
+        per_turn=draw(st.sampled_from([None, *PerTurn])),
+        credit=draw(st.sampled_from(Credit)),
         max_tokens=draw(st.sampled_from([None, 1, 4, 9])),
         overlong=draw(st.sampled_from(Overlong)),
     )

@@ -63,6 +63,8 @@ def refuse_token_options(options: Options) -> None:
     """Raises OptionsInvalid when asked for something only tokens can give."""
     if options.max_tokens is not None or options.require_logprobs:
         raise OptionsInvalid("this format holds messages, not tokens: leave out max_tokens and require_logprobs")
+    if options.per_turn is not None or options.per_agent:
+        raise OptionsInvalid("this format holds messages, not tokens: leave out per_turn and per_agent")
 
 
 def _read(

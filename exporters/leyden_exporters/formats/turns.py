@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from leyden_exporters.choosing import superseded, unwanted
 from leyden_exporters.formats._format import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report, SpanRow
 from leyden_exporters.rows import JSON, new_rows
-from leyden_exporters.transitions import drop, unread, unwanted
+from leyden_exporters.transitions import drop, unread
 from leyden_store.turns import Rollout
 
 _SCHEMA = pa.schema(
@@ -55,15 +56,16 @@ _SCHEMA = pa.schema(
 def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
     """Write turns with the keys of `leyden turns --json`, as `.jsonl`, `.parquet` or a folder.
 
-    Only `agents` and `policy_versions` choose among them; what could not be trained on is of interest here.
+    Only what chooses by agent, tool, attempt and policy version applies; what could not be trained on is of interest.
     """
     report = Report()
     with new_rows(path, _SCHEMA) as file:
         for rollout in rollouts:
             report.rollouts += 1
             report.add(unread(span) for span in rollout.dropped)
+            retried = superseded(rollout, options)
             for turn in rollout.turns:
-                refused = unwanted(turn, options)
+                refused = retried(turn) or unwanted(turn, options)
                 if refused is not None:
                     report.add([drop(turn, *refused)])
                     continue

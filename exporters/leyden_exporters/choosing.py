@@ -1,0 +1,69 @@
+"""Choosing turns by what they are: their agent, the tools they call, their attempt, the weights that sampled them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from leyden_exporters.options import Options
+from leyden_exporters.report import Reason
+from leyden_store.turns import Rollout, Turn
+
+Refusal = tuple[Reason, str]
+"""Why a turn is left out, and a detail."""
+
+
+def unwanted(turn: Turn, options: Options) -> Refusal | None:
+    """Why the options did not ask for this turn, whatever its worth; None when they did."""
+    agent = turn.agent or ""
+    if options.agents is not None and turn.agent not in options.agents:
+        return Reason.AGENT, agent
+    if options.agent_pattern is not None and not re.search(options.agent_pattern, agent):
+        return Reason.AGENT, agent
+    if options.tools is not None and options.tools.isdisjoint(called := _called(turn)):
+        return Reason.TOOL, ", ".join(called)
+    if options.policy_versions is not None and turn.policy_version not in options.policy_versions:
+        return Reason.STALE, turn.policy_version or ""
+    return _stale(turn, options)
+
+
+def superseded(rollout: Rollout, options: Options) -> Callable[[Turn], Refusal | None]:
+    """Tells of each turn of the rollout whether a later attempt took its place.
+
+    A turn that names no attempt belongs to the first, 0.
+    """
+    last = max((turn.attempt or 0 for turn in rollout.turns), default=0) if options.last_attempt else None
+
+    def refusal(turn: Turn) -> Refusal | None:
+        attempt = turn.attempt or 0
+        return None if last is None or attempt == last else (Reason.SUPERSEDED, f"attempt {attempt} of {last}")
+
+    return refusal
+
+
+def newest_of(versions: Iterable[str | None]) -> int | None:
+    """The highest of the policy versions that are integers, for `Options.newest_version`; None where none is."""
+    return max((number for version in versions if (number := _as_number(version)) is not None), default=None)
+
+
+def _as_number(text: str | None) -> int | None:
+    """A policy version as a number; None where it is none."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
+
+
+def _stale(turn: Turn, options: Options) -> Refusal | None:
+    if options.max_staleness is None or options.newest_version is None:
+        return None
+    version = _as_number(turn.policy_version)
+    if version is None:
+        return Reason.STALE, f"policy version {turn.policy_version or '(none)'} is no integer"
+    behind = options.newest_version - version
+    return (Reason.STALE, f"{behind} versions behind") if behind > options.max_staleness else None
+
+
+def _called(turn: Turn) -> list[str]:
+    calls = (turn.response or {}).get("tool_calls") or ()
+    return [str((call.get("function") or {}).get("name") or "") for call in calls]
