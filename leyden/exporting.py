@@ -13,7 +13,6 @@ from leyden_exporters.errors import FormatUnknown
 from leyden_exporters.formats import FORMATS, format_named
 from leyden_exporters.options import Options
 from leyden_exporters.span_formats import SPAN_FORMATS
-from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
 from leyden_store.turns import Rollout
@@ -53,11 +52,6 @@ def export(
     """
     if form in SPAN_FORMATS:
         keys = SPAN_FORMATS[form](store, selection, out)
-        if not keys:
-            out.unlink()
-            raise SelectionEmpty(
-                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
-            )
         rows, report, summary = len(keys), {"spans": len(keys)}, f"{len(keys):,} spans"
     else:
         if form not in FORMATS and (near := [name for name in SPAN_FORMATS if name.startswith(form[:3])]):

@@ -7,6 +7,7 @@ import time
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from leyden_collector import api, otlp_http
@@ -35,6 +36,13 @@ def create_app(
     @app.exception_handler(LeydenError)
     async def said_plainly(_request: Request, error: Exception) -> Response:
         return JSONResponse({"detail": str(error)}, 503)
+
+    @app.exception_handler(RequestValidationError)
+    async def refused(_request: Request, error: Exception) -> Response:
+        # Without the input that FastAPI would repeat: a NaN in it cannot be written as JSON.
+        assert isinstance(error, RequestValidationError)
+        said = [{key: part[key] for key in ("type", "loc", "msg")} for part in error.errors()]
+        return JSONResponse({"detail": said}, 422)
 
     @app.get("/health", tags=["state"], summary="The process is alive")
     async def health() -> dict[str, str]:

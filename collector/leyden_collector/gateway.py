@@ -23,6 +23,7 @@ from starlette.concurrency import run_in_threadpool
 
 from leyden_collector.access import REFUSAL, Access
 from leyden_collector.inflate import BodyCorrupt, BodyTooLarge, EncodingUnsupported, read_body
+from leyden_collector.native_revision import UnknownType, with_revision
 from leyden_store.errors import QueryRefused
 from leyden_store.guard import check
 
@@ -115,9 +116,13 @@ class Gateway:
                     return Response(b"", headers={"X-ClickHouse-Summary": "{}"})
                 values = {k[6:]: v for k, v in asked.parameters.items() if k.startswith("param_")}
                 result = engine.query(asked.sql, output, params=values)
-                return Response(
-                    result.bytes(), media_type="application/octet-stream", headers={"X-ClickHouse-Format": output}
-                )
+                body = result.bytes()
+                if output == "Native":  # a client reads blocks of the revision it names; the engine writes revision 0
+                    named = asked.parameters.get("client_protocol_version", "")
+                    body = with_revision(body, int(named) if named.isdigit() else 0)
+                return Response(body, media_type="application/octet-stream", headers={"X-ClickHouse-Format": output})
+        except UnknownType as error:
+            return _failure(f"Code: 50. DB::Exception: {error} (UNKNOWN_TYPE)")
         except QueryRefused as error:
             return _failure(f"Code: 164. DB::Exception: {error} (READONLY)")
         except (ChdbError, RuntimeError) as error:

@@ -6,6 +6,7 @@ has its own, and a long read does not hold up an insert.
 
 from __future__ import annotations
 
+import logging
 import queue
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,9 @@ from leyden_store.holder import Holder, HolderInfo, hold
 
 Parameters = Mapping[str, Any]
 Settings = Mapping[str, Any]
+
+# It logs what it raises too; whoever catches it says it better.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 READ_ONLY: Settings = {"readonly": 1}
 """For SQL that a user wrote: refuses everything but reading, `file()` and other escapes included."""
@@ -144,6 +148,8 @@ class Connection:
                     proxy_path=url.path.strip("/"),
                     autogenerate_session_id=False,
                 )
+            import chdb  # noqa: F401 - clickhouse-connect's own words for its absence name no extra of ours
+
             path = self.target.path / "db"
             path.mkdir(exist_ok=True)
             return clickhouse_connect.get_client(interface="chdb", path=str(path))
@@ -159,9 +165,9 @@ def _translated(error: Exception, target: dsns.Embedded | dsns.Server) -> StoreE
     text = " ".join(str(error).split()).partition(" (for url ")[0]
     where = f"{target.host}:{target.port}" if isinstance(target, dsns.Server) else str(target.path)
     if isinstance(error, OperationalError) or "Connection refused" in text or "Max retries" in text:
-        return StoreUnreachable(
-            f"no ClickHouse answers at {where}: {text[:300]}; start it, or name another with --store"
-        )
+        cause = re.search(r"\[Errno -?\d+\] ([^\"')\]]+)", text)
+        said = cause[1] if cause else text[:300]
+        return StoreUnreachable(f"no ClickHouse answers at {where}: {said}; start it, or name another with --store")
     if any(name in text for name in _NOT_OURS):
         reason = re.sub(r" If you use ClickHouse Cloud.*?\. \(", ". (", text[text.index("DB::Exception:") + 15 :])
         return StoreError(

@@ -1,4 +1,4 @@
-"""Nothing acknowledged is lost, and nothing is there twice: not by kill -9, not by a store that is gone, not by poison."""
+"""Nothing acknowledged is lost or stored twice: not by kill -9, not by a store that is gone, not by poison."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.collector import Answer, Collector, ask
 from tests.support.otlp_making import make, request_of
 
 POISON = request_of([make(1, trace=66)]).SerializeToString() + b"\x08\x01"
-"""A request that google.protobuf takes (a known field of another wire type is unknown to it) and ClickHouse does not."""
+"""What google.protobuf takes (to it a field of another wire type is an unknown one) and ClickHouse does not."""
 
 SMALL_SPOOL = "import leyden_collector.spool as s; s.Limits.__init__.__defaults__ = (20_000, 8 << 20, 0.2)"
 
@@ -92,7 +92,7 @@ def test_every_acknowledged_span_is_there_once_after_kills_under_load(dsn: str, 
     found = spans_of(dsn)
     assert len(load.acknowledged) > 50
     assert [trace for trace, spans in load.acknowledged if found.get(trace) != spans] == []
-    assert {spans for spans in found.values()} == {3}
+    assert set(found.values()) == {3}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -185,7 +185,7 @@ def test_a_server_that_goes_away_costs_nothing(flickering: tuple[ClickHouseServe
         assert collector.stop() == 0
     found = spans_of(dsn)
     assert [trace for trace, spans in load.acknowledged if found.get(trace) != spans] == []
-    assert {spans for spans in found.values()} == {3}
+    assert set(found.values()) == {3}
 
 
 @pytest.mark.server

@@ -44,7 +44,8 @@ def test_the_python_sdks_exporter_delivers(collector: Collector, compression: Co
         pass
     provider.shutdown()
     collector.flush()
-    sql = f"SELECT SpanAttributes['n'], SpanAttributes['ok'], SpanAttributes['x'] FROM otel_traces WHERE ServiceName = 'sdk-{compression.name}'"
+    columns = "SpanAttributes['n'], SpanAttributes['ok'], SpanAttributes['x']"
+    sql = f"SELECT {columns} FROM otel_traces WHERE ServiceName = 'sdk-{compression.name}'"
     assert collector.query(sql).body == b"0\tfalse\t[0.5,1.0]\n"
 
 

@@ -99,7 +99,7 @@ class Collector:
             line = lines.get(timeout=60)
             if not line:
                 raise AssertionError(f"the collector did not start:\n{self.log}")
-            if " at http" in line:
+            if line.startswith("Leyden takes traces at "):
                 self.url = line.partition(" at ")[2].split()[0]
                 return
 

@@ -1,4 +1,4 @@
-"""OTLP for tests: spans as any SDK might send them, a short way to make one, and the comparison of spans by every bit."""
+"""OTLP for tests: spans as any SDK might send them, a short way to make one, and comparison by every bit."""
 
 from __future__ import annotations
 

@@ -1,0 +1,95 @@
+"""The parts import each other one way, an agent's environment stays light, and files stay small."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = {
+    "leyden_instrumentation": ROOT / "instrumentation" / "leyden_instrumentation",
+    "leyden_store": ROOT / "store" / "leyden_store",
+    "leyden_collector": ROOT / "collector" / "leyden_collector",
+    "leyden_exporters": ROOT / "exporters" / "leyden_exporters",
+    "leyden_trainers": ROOT / "trainers" / "leyden_trainers",
+    "leyden_dashboards": ROOT / "dashboards" / "leyden_dashboards",
+    "leyden": ROOT / "leyden",
+}
+MAY_IMPORT = {
+    "leyden_instrumentation": set(),
+    "leyden_store": set(),
+    "leyden_collector": {"leyden_store"},
+    "leyden_exporters": {"leyden_store"},
+    "leyden_trainers": {"leyden_exporters", "leyden_store"},
+    "leyden_dashboards": {"leyden_exporters", "leyden_store"},
+    "leyden": set(PACKAGES) - {"leyden"},
+}
+HEAVY = {
+    "chdb", "clickhouse_connect", "fastapi", "uvicorn", "polars", "pyarrow", "pydantic", "torch", "transformers", "trl",
+    "datasets", "numpy", "pandas", "rich",
+}  # fmt: skip
+MOST_LINES = 400
+
+
+def sources() -> Iterator[tuple[str, Path]]:
+    """Every source file, with its package."""
+    for package, folder in PACKAGES.items():
+        for path in sorted(folder.rglob("*.py")):
+            yield package, path
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level modules a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_one_way(package: str) -> None:
+    allowed = MAY_IMPORT[package] | {package}
+    wrong = {
+        str(path.relative_to(ROOT)): sorted(ours - allowed)
+        for owner, path in sources()
+        if owner == package and (ours := imported(path) & set(PACKAGES)) - allowed
+    }
+    assert wrong == {}
+
+
+def test_every_package_of_the_wheel_is_ruled_here() -> None:
+    made = {path.parent for path in ROOT.glob("*/leyden*/__init__.py")} | {ROOT / "leyden"}
+    assert {path for path in made if "tests" not in path.parts and ".venv" not in path.parts} == set(PACKAGES.values())
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import leyden",
+        "import leyden; leyden.reward; leyden.rollout",
+        "import leyden_instrumentation",
+        "import leyden.cli",
+        "from leyden.cli import main\ntry: main(['run', '--', 'no-such-program'])\nexcept SystemExit: pass",
+    ],
+)
+def test_what_runs_beside_an_agent_is_light(program: str, tmp_path: Path) -> None:
+    show = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    command = [sys.executable, "-c", f"{program}\n{show}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert HEAVY & set(json.loads(done.stdout.splitlines()[-1])) == set()
+
+
+@pytest.mark.parametrize("path", [path for _, path in sources()], ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_source_file_says_its_subject_and_is_small(path: Path) -> None:
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text)), "its first line says what it is about"
+    assert text.count("\n") <= MOST_LINES
