@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
@@ -61,7 +63,7 @@ class LeydenDistro(BaseDistro):  # type: ignore[misc,unused-ignore]
         """As stock, but of the OpenAI instrumentations only the chosen one, when the program imports openai."""
         if entry_point.name != "openai":
             super().load_instrumentor(entry_point, **kwargs)  # type: ignore[no-untyped-call,unused-ignore]
-        elif entry_point.dist is not None and _normal(entry_point.dist.name) == chosen_openai_instrumentation():
+        elif entry_point.dist is not None and normal_name(entry_point.dist.name) == chosen_openai_instrumentation():
             wrapt.register_post_import_hook(lambda _: self._instrument_openai(entry_point, kwargs), "openai")
 
     def _instrument_openai(self, entry_point: metadata.EntryPoint, kwargs: dict[str, Any]) -> None:
@@ -73,9 +75,9 @@ class LeydenDistro(BaseDistro):  # type: ignore[misc,unused-ignore]
             _log.warning("leyden: OpenAI calls are not recorded: %s failed: %s", entry_point.value, error)
 
 
-def set_defaults() -> None:
-    """Write our defaults into this process's environment, where the user has said nothing."""
-    env = os.environ
+def set_defaults(env: MutableMapping[str, str] | None = None) -> None:
+    """Write our defaults into `env`, this process's environment if not given, where the user has said nothing."""
+    env = os.environ if env is None else env
     limited = "OTEL_ATTRIBUTE_COUNT_LIMIT" in env
     for name, value in _DEFAULTS.items():
         if not (limited and name == "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"):
@@ -83,32 +85,49 @@ def set_defaults() -> None:
     # gRPC has another port and its own default for it.
     if not env["OTEL_EXPORTER_OTLP_PROTOCOL"].startswith("grpc"):
         env.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", settings.DEFAULT_ENDPOINT)
-    if settings.enabled(settings.CAPTURE_CONTENT):
+    if settings.enabled(settings.CAPTURE_CONTENT, env):
         for name, value in _CONTENT_ON.items():
             env.setdefault(name, value)
     else:
         env.update(_CONTENT_OFF)
 
 
-def chosen_openai_instrumentation() -> str | None:
-    """The distribution to instrument openai with: the one asked for, else the first installed. None where none is."""
-    asked = os.environ.get(settings.OPENAI_INSTRUMENTATION, "").strip().lower()
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The distribution to instrument openai with, None for none, and why it is that one.
+
+    in_vain: the one that was asked for is not to be had
+    """
+
+    distribution: str | None
+    why: str
+    in_vain: bool = False
+
+
+def choose_openai_instrumentation(env: Mapping[str, str]) -> Choice:
+    """The one asked for, else the first installed."""
+    asked = env.get(settings.OPENAI_INSTRUMENTATION, "").strip().lower()
+    setting = f"{settings.OPENAI_INSTRUMENTATION}={asked}"
     if asked == "none":
-        return None
+        return Choice(None, f"{setting} says so")
     installed = [name for name in OPENAI_INSTRUMENTATIONS.values() if _is_installed(name)]
     if asked in OPENAI_INSTRUMENTATIONS and OPENAI_INSTRUMENTATIONS[asked] in installed:
-        return OPENAI_INSTRUMENTATIONS[asked]
+        return Choice(OPENAI_INSTRUMENTATIONS[asked], f"{setting} asks for it")
     first = installed[0] if installed else None
-    if asked and not _warned:
-        _warned.append(asked)
-        _log.warning(
-            "leyden: %s=%s is %s; using %s",
-            settings.OPENAI_INSTRUMENTATION,
-            asked,
-            "not installed" if asked in OPENAI_INSTRUMENTATIONS else f"none of {', '.join(OPENAI_INSTRUMENTATIONS)}",
-            first or "none",
-        )
-    return first
+    if asked:
+        known = f"none of {', '.join(OPENAI_INSTRUMENTATIONS)}"
+        fault = "not installed" if asked in OPENAI_INSTRUMENTATIONS else known
+        return Choice(first, f"{setting} is {fault}; using {first or 'none'}", in_vain=True)
+    return Choice(first, "the default: the first installed, in our order" if first else "none is installed")
+
+
+def chosen_openai_instrumentation() -> str | None:
+    """The distribution to instrument openai with in this process. What was asked for in vain is said once."""
+    choice = choose_openai_instrumentation(os.environ)
+    if choice.in_vain and not _warned:
+        _warned.append(choice.why)
+        _log.warning("leyden: %s", choice.why)
+    return choice.distribution
 
 
 _warned: list[str] = []
@@ -122,5 +141,6 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-def _normal(name: str) -> str:
+def normal_name(name: str) -> str:
+    """A distribution's name as registries compare it."""
     return name.lower().replace("_", "-").replace(".", "-")

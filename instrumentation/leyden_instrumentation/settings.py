@@ -30,11 +30,11 @@ def enabled(name: str, env: Mapping[str, str] | None = None) -> bool:
     return (os.environ if env is None else env).get(name, "").strip().lower() not in _OFF
 
 
-def token_ids_mode() -> str:
+def token_ids_mode(env: Mapping[str, str] | None = None) -> str:
     """`auto`, `on` or `off`. Token ids spell the content, so without content `auto` means `off`."""
-    mode = os.environ.get(TOKEN_IDS, "").strip().lower()
+    mode = (os.environ if env is None else env).get(TOKEN_IDS, "").strip().lower()
     if mode in _OFF:
         return "off"
     if mode in {"on", "true", "1", "yes"}:
         return "on"
-    return "auto" if enabled(CAPTURE_CONTENT) else "off"
+    return "auto" if enabled(CAPTURE_CONTENT, env) else "off"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -119,6 +120,18 @@ def open_store(dsn: str | None) -> Iterator[LightningStore]:
         if gateway is not None:
             _flush(gateway.url.removesuffix("/clickhouse"))
         yield store
+
+
+def collector_endpoint(dsn: str | None) -> str | None:
+    """The collector that holds the embedded store, if one does; nothing when the environment names one."""
+    from leyden_store import dsn as dsns
+    from leyden_store.holder import read_holder
+
+    if "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ:
+        return None
+    target = dsns.parse(dsn)
+    held = read_holder(target.path) if isinstance(target, dsns.Embedded) else None
+    return held.url.removesuffix("/clickhouse") if held and held.url else None
 
 
 def counted(rollouts: Iterable[Rollout]) -> Iterator[Rollout]:

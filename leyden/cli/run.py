@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from leyden.cli._shared import add_store
+from leyden.cli._shared import add_store, collector_endpoint
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     env = environment(
         os.environ,
-        endpoint=args.endpoint or _endpoint(args.store),
+        endpoint=args.endpoint or collector_endpoint(args.store),
         rollout_id=args.rollout_id,
         group_id=args.group_id,
         attempt=args.attempt,
@@ -47,15 +47,3 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         print(f"leyden run: cannot start {command[0]!r}: {error.strerror}", file=sys.stderr)
         return 127 if isinstance(error, FileNotFoundError) else 126
-
-
-def _endpoint(dsn: str | None) -> str | None:
-    """The collector that holds the embedded store, if one does; nothing when the environment names one."""
-    from leyden_store import dsn as dsns
-    from leyden_store.holder import read_holder
-
-    if "OTEL_EXPORTER_OTLP_ENDPOINT" in os.environ:
-        return None
-    target = dsns.parse(dsn)
-    held = read_holder(target.path) if isinstance(target, dsns.Embedded) else None
-    return held.url.removesuffix("/clickhouse") if held and held.url else None
