@@ -41,12 +41,20 @@ def retokenised(played: list[Played]) -> pa.Table:
     return table.set_column(place, table.schema.field(place), pa.array(["retokenised"] * table.num_rows))
 
 
+def unvalued(played: list[Played]) -> pa.Table:
+    """Rewarded rows without advantages, as turns valued by themselves can leave them."""
+    table = made([one.rollout for one in played])
+    place = table.schema.get_field_index("advantages")
+    return table.set_column(place, table.schema.field(place), pa.nulls(table.num_rows, table.schema.field(place).type))
+
+
 @pytest.mark.parametrize(
     ("lacking", "said"),
     [
         (unscored, "torch-replay needs logprobs, and 4 of 32 rows lack it: sample from a server that returns"),
         (retokenised, "torch-replay needs logprobs, and 32 of 32 rows lack it"),
         (unrewarded, "torch-replay needs reward, and 32 of 32 rows lack it: give every rollout a reward"),
+        (unvalued, "torch-replay needs reward, and 32 of 32 rows lack it"),
         (lambda played: made([]), "torch-replay has nothing to train on: none of the selected turns has token ids"),
         (lambda played: made([one.rewarded(1.0) for one in played]), "every advantage is 0"),
     ],

@@ -50,7 +50,8 @@ def _held(table: pa.Table, requirement: Requirement) -> pa.Array:
             sampled = pc.not_equal(table["ids_source"], "retokenised")
             return pc.and_(pc.is_valid(table["old_logps"]), sampled).combine_chunks()
         case Requirement.REWARD:
-            return pc.is_valid(table["reward"]).combine_chunks()
+            valued = pc.is_valid(table["advantages"])  # per-turn rewards can leave a rewarded rollout without them
+            return pc.and_(pc.is_valid(table["reward"]), valued).combine_chunks()
         case Requirement.GROUP:
             return pc.not_equal(table["group_id"], "").combine_chunks()
 
