@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import urllib.error
 import urllib.request
@@ -23,7 +24,12 @@ def check(env: Mapping[str, str]) -> Finding:
     shown = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
     if protocol.startswith("grpc"):
         return _check_grpc(parts.hostname or "127.0.0.1", parts.port or 4317, shown)
-    code, text = _ask(full, b"", {"content-type": "application/x-protobuf"} | _headers(env))
+    headers = {"content-type": "application/x-protobuf"} | _headers(env)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        url, full = (one.replace(f"//{parts.netloc}", f"//{parts.netloc.rpartition('@')[2]}", 1) for one in (url, full))
+    code, text = _ask(full, b"", headers)
     if code is None:
         fix = "leyden up &" if parts.hostname in ("127.0.0.1", "localhost", "::1") else _elsewhere
         return Finding("fault", "collector", f"{shown} does not answer: {text}", fix)

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         report = examine(env, command)
     except OSError as error:
-        print(f"leyden doctor: cannot start {command[:1]}: {error.strerror}", file=sys.stderr)
+        print(f"leyden doctor: cannot start {' '.join(command[:1])!r}: {error.strerror}", file=sys.stderr)
         return 2
     if args.json:
         print_json(report.as_json())

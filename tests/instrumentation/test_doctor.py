@@ -122,4 +122,6 @@ def test_the_collector_is_asked_as_the_exporter_would(sink: OtlpSink) -> None:
     assert (sink.headers[0][":path"], sink.headers[0]["authorization"]) == ("/v1/traces", "Bearer secret")
     away = check({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:secret@127.0.0.1:9"})
     assert (away.level, away.fix) == ("fault", "leyden up &")
-    assert away.says.startswith("http://127.0.0.1:9 does not answer")
+    assert away.says == "http://127.0.0.1:9 does not answer: Connection refused"
+    assert check({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url.replace("//", "//user:secret@")}).level == "ok"
+    assert sink.headers[-1]["authorization"].startswith("Basic ")
