@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
     from leyden_collector.service import Settings, serve
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the store's own words say what its retries mean
     serve(Settings(dsn=args.store, host=args.host, http_port=args.http_port, spool=args.spool), _ready)
     return 0
 

@@ -71,9 +71,9 @@ def test_a_trace_is_drawn_or_printed(cli: Cli) -> None:
 def test_turns_are_one_object_a_line_in_the_documented_order(cli: Cli) -> None:
     turns = cli.lines("turns", "--json")
     first = [
-        "trace_id", "span_id", "parent_span_id", "rollout_id", "group_id", "attempt", "session_id", "turn_index", "agent",
-        "dialect", "provider", "model", "messages", "response", "tools", "finish_reason", "usage", "cost", "params",
-        "start_ns", "end_ns", "status", "rewards", "policy_version", "prompt_token_ids", "response_token_ids",
+        "trace_id", "span_id", "parent_span_id", "rollout_id", "group_id", "attempt", "session_id", "turn_index",
+        "agent", "dialect", "provider", "model", "messages", "response", "tools", "finish_reason", "usage", "cost",
+        "params", "start_ns", "end_ns", "status", "rewards", "policy_version", "prompt_token_ids", "response_token_ids",
         "response_logprobs",
     ]  # fmt: skip
     assert list(turns[0])[: len(first)] == first
@@ -113,14 +113,14 @@ def test_an_export_of_spans_is_the_table(cli: Cli) -> None:
     assert {"Timestamp", "TraceId", "SpanId", "SpanAttributes", "Events.Name", "RolloutId"} <= set(table.column_names)
 
 
-@pytest.mark.parametrize("format", ["turns", "trl-sft"])
-def test_an_export_prints_what_it_kept_and_dropped_and_is_recorded(cli: Cli, format: str) -> None:
-    (made,) = cli.lines("export", "--format", format, "--out", "out.jsonl", "--json")
+@pytest.mark.parametrize("form", ["turns", "trl-sft"])
+def test_an_export_prints_what_it_kept_and_dropped_and_is_recorded(cli: Cli, form: str) -> None:
+    (made,) = cli.lines("export", "--format", form, "--out", "out.jsonl", "--json")
     assert list(made) == ["dataset_id", "path", "rows", "sha256", "report"]
     rows = (cli.folder / "out.jsonl").read_text().splitlines()
     assert made["rows"] == len(rows) > 0
     assert all(json.loads(row) for row in rows)
-    assert "wrote" in cli("export", "--format", format, "--out", "again.jsonl").stdout
+    assert "wrote" in cli("export", "--format", form, "--out", "again.jsonl").stdout
 
 
 def test_the_store_is_migrated_counted_and_compacted(cli: Cli) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.leyden.conftest import CASES
 from tests.support.cli import Cli
 
 
@@ -19,7 +20,7 @@ from tests.support.cli import Cli
         (["traces", "--limit", "x"], "invalid int value"),
         (["turns", "--query", "a", "--where", "b"], "not allowed with"),
         (["export", "--format", "turns"], "--out PATH"),
-        (["train", "--trainer", "trl-sft", "--model", "m", "--out", "o"], "is required"),
+        (["train", "--trainer", "trl-sft", "--model", "./m", "--out", "o"], "is required"),
         (["query", "save", "x"], "is required"),
     ],
 )
@@ -71,12 +72,12 @@ def test_an_unknown_query_names_the_near_ones(cli: Cli, command: list[str]) -> N
     assert not (cli.folder / "x.jsonl").exists()
 
 
-@pytest.mark.parametrize("format", ["turns", "trajectories", "trl-sft", "spans", "otlp"])
-def test_an_empty_selection_writes_nothing(cli: Cli, format: str) -> None:
-    out = {"spans": "x.parquet", "otlp": "x.pb"}.get(format, "x.jsonl")
+@pytest.mark.parametrize("form", ["turns", "trajectories", "trl-sft", "spans", "otlp"])
+def test_an_empty_selection_writes_nothing(cli: Cli, form: str) -> None:
+    out = {"spans": "x.parquet", "otlp": "x.pb"}.get(form, "x.jsonl")
     (cli.folder / out).write_text("what was there")
     before = sorted(cli.folder.iterdir())
-    assert "no trace matches" in cli.refused("export", "--format", format, "--out", out, "--where", "0")
+    assert "no trace matches" in cli.refused("export", "--format", form, "--out", out, "--where", "0")
     assert (cli.folder / out).read_text() == "what was there"
     assert sorted(cli.folder.iterdir()) == before
 
@@ -126,7 +127,7 @@ def test_an_unknown_trainer_names_those_there_are(cli: Cli) -> None:
         ("chdb", "collector", ["traces"]),
         ("clickhouse_connect", "collector", ["turns"]),
         ("fastapi", "collector", ["up"]),
-        ("torch", "trainers", ["train", "--trainer", "torch-replay", "--where", "1", "--model", "m", "--out", "o"]),
+        ("trl", "trainers", ["train", "--trainer", "trl-sft", "--where", "1", "--model", "./m", "--out", "o"]),
     ],
 )
 def test_a_missing_extra_says_what_to_install(
@@ -134,9 +135,12 @@ def test_a_missing_extra_says_what_to_install(
 ) -> None:
     block = tmp_path / "block"
     block.mkdir()
+    (cli.folder / "m").mkdir()
+    (cli.folder / "m" / "config.json").write_text("{}")
     (block / f"{missing}.py").write_text(
         f"raise ModuleNotFoundError(\"No module named '{missing}'\", name='{missing}')"
     )
+    cli("ingest", CASES / "leyden-toolloop" / "input.pb")  # has token ids
     done = cli(*command, code=1, PYTHONPATH=str(block))
     assert (
         done.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""`leyden run` is the agent's own process; with `leyden up` its spans are in the store, and both end as they are told."""
+"""`leyden run` is the agent's own process; with `leyden up` its spans are in the store; both end as they are told."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest

@@ -14,7 +14,8 @@ KEYS = [("a" * 32, "1" * 16), ("a" * 32, "2" * 16), ("a" * 32, "1" * 16)]
 
 
 def test_a_run_is_recorded_from_start_to_checkpoint(store: LightningStore) -> None:
-    made = Run("run-1", "trl-sft", "tiny", query="q", query_version=3, sql="SELECT", config={"lr": 0.1}, report={"kept": 2})
+    query = {"query": "q", "query_version": 3, "sql": "SELECT"}
+    made = Run("run-1", "trl-sft", "tiny", config={"lr": 0.1}, report={"kept": 2}, **query)
     run = store.runs.start(made, KEYS)
     assert store.runs.get("run-1").status == "running"
     store.runs.metrics("run-1", [(1, {"loss": 2.0, "reward": 0.5}), (2, {"loss": 1.5})])

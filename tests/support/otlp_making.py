@@ -39,8 +39,8 @@ _TEXTS = (
 _INTS = (0, 1, -1, 7, 2**31, -(2**63), 2**63 - 1)
 _DOUBLES = (0.0, -0.0, 1.0, 1e300, -5e-324, 1e16, 123456789.125, 0.1, float("nan"), float("inf"), float("-inf"))
 _KEYS = (
-    "gen_ai.input.messages", "gen_ai.request.model", "input.value", "session.id", "events", "llm.input_messages.0.text", "",
-    "a.b", "é", "leyden.choice.1.response_token_ids", "gen_ai.usage.input_tokens", "k1", "k2", "k3",
+    "gen_ai.input.messages", "gen_ai.request.model", "input.value", "session.id", "events", "llm.input_messages.0.text",
+    "", "a.b", "é", "leyden.choice.1.response_token_ids", "gen_ai.usage.input_tokens", "k1", "k2", "k3",
 )  # fmt: skip
 
 
