@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,8 +53,18 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a migrated store, to copy: that is quicker than migrating."""
+    folder = tmp_path_factory.mktemp("empty") / "store"
+    LightningStore.open(f"chdb://{folder}").close()
+    return folder
+
+
 @pytest.fixture
-def store(dsn: str) -> Iterator[LightningStore]:
+def store(dsn: str, empty_store: Path) -> Iterator[LightningStore]:
     """A fresh store, open in this process: one embedded store at a time is all that chDB allows."""
+    if dsn.startswith("chdb://"):
+        shutil.copytree(empty_store, dsn.removeprefix("chdb://"), symlinks=True)
     with LightningStore.open(dsn) as opened:
         yield opened

@@ -27,7 +27,8 @@ class SpoolFull(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_bytes: spooled, not yet stored; a segment closes at segment_bytes, or segment_age_s after its first byte."""
+    """max_bytes: spooled, not yet stored; a segment closes at segment_bytes, or segment_age_s after its first byte
+    unless earlier ones still wait."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
@@ -104,6 +105,7 @@ class Spool:
         with self._wake:
             self.closed.popleft()
             self.bytes -= size
+            self._wake.notify()
 
     @property
     def empty(self) -> bool:
@@ -185,7 +187,11 @@ class Spool:
         return self._file is not None and (self._size >= self._limits.segment_bytes or self._until_due() == 0)
 
     def _until_due(self) -> float | None:
-        if self._file is None:
+        """Seconds until the open segment is old enough; None while the store is behind: it grows instead.
+
+        An insert costs the same for a few spans as for thousands, so small ones would fall ever further back.
+        """
+        if self._file is None or self.closed:
             return None
         return max(0.0, self._opened_at + self._limits.segment_age_s - time.monotonic())
 

@@ -189,6 +189,7 @@ def test_a_server_that_goes_away_costs_nothing(flickering: tuple[ClickHouseServe
 
 
 @pytest.mark.server
+@pytest.mark.slow
 def test_a_full_spool_is_503_with_retry_after_and_recovers(
     flickering: tuple[ClickHouseServer, Proxy], tmp_path: Path
 ) -> None:
@@ -216,6 +217,7 @@ def test_a_full_spool_is_503_with_retry_after_and_recovers(
 
 
 @pytest.mark.server
+@pytest.mark.slow
 def test_told_to_stop_while_the_server_is_gone_it_ends_soon_and_keeps_all(
     flickering: tuple[ClickHouseServer, Proxy], tmp_path: Path
 ) -> None:

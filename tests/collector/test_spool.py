@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,22 @@ def test_a_segment_closes_by_size_and_by_age(tmp_path: Path) -> None:
     assert closed.wait(5)
     spool.stop()
     closed.clear()
-    spool = Spool(tmp_path, Limits(segment_age_s=0.05), closed.set)
+    spool = Spool(tmp_path / "other", Limits(segment_age_s=0.05), closed.set)
     spool.append(b"y").result(5)
     assert closed.wait(5)
+    spool.stop()
+
+
+def test_while_the_store_is_behind_a_segment_grows(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, Limits(segment_age_s=0.01))
+    for number in range(20):
+        spool.append(b"%d" % number).result(5)
+        time.sleep(0.02)
+    assert len(spool.closed) == 1
+    spool.done(spool.closed[0])
+    while not spool.closed:
+        time.sleep(0.01)
+    assert len(read(tmp_path)) >= 18
     spool.stop()
 
 

