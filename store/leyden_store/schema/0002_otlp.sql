@@ -37,9 +37,12 @@ CREATE OR REPLACE FUNCTION leyden_types AS (attributes) ->
           arrayMap(a -> toString(a.value.value), arrayFilter(a -> a.value.value != 'string_value', attributes))),
          'Map(LowCardinality(String), LowCardinality(String))');
 
--- Token arrays have columns of their own.
-CREATE OR REPLACE FUNCTION leyden_is_token_array AS (key) ->
-    key IN ('leyden.prompt_token_ids', 'leyden.response_token_ids', 'leyden.response_logprobs');
+-- Token arrays have columns of their own; what is none (a text, an empty list, mixed types) stays an attribute.
+CREATE OR REPLACE FUNCTION leyden_is_token_array AS (attribute) ->
+    (attribute).key IN ('leyden.prompt_token_ids', 'leyden.response_token_ids', 'leyden.response_logprobs')
+    AND notEmpty((attribute).value.array_value.values)
+    AND arrayAll(e -> e.value = 'int_value' OR (e.value = 'double_value' AND (attribute).key = 'leyden.response_logprobs'),
+                 (attribute).value.array_value.values);
 
 -- Messages, tool schemas, arguments and results, under every convention's names; and whatever is long.
 CREATE OR REPLACE FUNCTION leyden_is_content AS (key, text) ->
@@ -58,7 +61,7 @@ CREATE OR REPLACE FUNCTION leyden_is_content AS (key, text) ->
 
 -- The few attributes that feed the typed columns: picked out once, so that each lookup scans a handful.
 CREATE OR REPLACE FUNCTION leyden_named AS (texts) ->
-    mapFilter((k, v) -> k IN (
+    mapFilter((k, v) -> v != '' AND k IN (
         'leyden.project', 'leyden.rollout.id', 'leyden.group.id', 'leyden.attempt', 'leyden.policy.version',
         'agentlightning.rollout_id', 'agentlightning.attempt_id',
         'gen_ai.operation.name', 'gen_ai.request.model', 'gen_ai.response.model', 'gen_ai.agent.name', 'gen_ai.conversation.id',
@@ -124,10 +127,10 @@ ENGINE = Null;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_mv TO otel_traces AS
 WITH
-    leyden_texts(arrayFilter(a -> NOT leyden_is_token_array(a.key), span.attributes)) AS texts,
+    leyden_texts(arrayFilter(a -> NOT leyden_is_token_array(a), span.attributes)) AS texts,
     leyden_named(texts) AS named,
     mapUpdate(resource_named, named) AS identity, -- the resource speaks for spans that say nothing themselves
-    arrayFilter(a -> leyden_is_token_array(a.key), span.attributes) AS token_arrays
+    arrayFilter(a -> leyden_is_token_array(a), span.attributes) AS token_arrays
 SELECT
     leyden_time(span.start_time_unix_nano) AS Timestamp,
     lower(hex(span.trace_id)) AS TraceId,
