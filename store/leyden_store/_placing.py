@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leyden_store.spans import Span
 from leyden_store.tree import Key, SpanTree
@@ -10,7 +10,11 @@ from leyden_store.tree import Key, SpanTree
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What holds for a span because of where it stands. `rollout` is "" where nothing above the span names one."""
+    """What holds for a span because of where it stands.
+
+    rollout: "" where nothing above the span names one
+    depth:   agents one inside the other, from the root down to the span; an agent named twice in a row is one
+    """
 
     rollout: str
     group: str
@@ -18,9 +22,10 @@ class Place:
     session: str
     agent: str | None
     policy_version: str | None
+    depth: int
 
 
-_NOWHERE = Place("", "", None, "", None, None)
+_NOWHERE = Place("", "", None, "", None, None, 0)
 
 
 def places(tree: SpanTree) -> dict[Key, Place]:
@@ -33,14 +38,16 @@ def places(tree: SpanTree) -> dict[Key, Place]:
     for _, span in tree.walk():
         parent = tree.parent(span)
         above = _NOWHERE if parent is None else found[parent.trace_id, parent.span_id]
+        agent = agent_of(span) or above.agent
         place = found[span.trace_id, span.span_id] = Place(
             rollout=span.rollout_id or above.rollout,
             group=span.group_id or above.group,
             attempt=above.attempt if span.attempt is None else span.attempt,
             # MLflow writes every attribute as JSON text: its strings stand in quotes.
             session=span.session_id.strip('"') or above.session,
-            agent=agent_of(span) or above.agent,
+            agent=agent,
             policy_version=above.policy_version if span.policy_version is None else span.policy_version,
+            depth=above.depth + (agent != above.agent),
         )
         if place.rollout:
             named.setdefault(span.trace_id, set()).add(place.rollout)
@@ -51,7 +58,7 @@ def _agreed(key: Key, place: Place, named: dict[str, set[str]]) -> Place:
     rollouts = named.get(key[0])
     if rollouts is None or len(rollouts) > 1:
         return place
-    return Place(next(iter(rollouts)), place.group, place.attempt, place.session, place.agent, place.policy_version)
+    return replace(place, rollout=next(iter(rollouts)))
 
 
 def agent_of(span: Span) -> str | None:

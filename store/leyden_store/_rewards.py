@@ -17,15 +17,15 @@ def rewards_of(span: Span) -> Iterator[Reward]:
     """Every reward the span carries, placed at the span; one without a finite number is none."""
     for event in span.events:
         if event.name == _RESULT:
-            yield from _evaluation(event.attributes, span, event.time_ns)
+            yield from _evaluation(event.attributes, span, event.time_ns, span.span_id)
     if span.attributes:
         if _SCORE in span.attributes:
-            yield from _evaluation(span.attributes, span, span.end_ns)
+            yield from _evaluation(span.attributes, span, span.end_ns, _under(span))
         if f"{_LIGHTNING}0.value" in span.attributes:
             yield from _lightning(span)
 
 
-def _evaluation(attributes: Attributes, span: Span, time_ns: int) -> Iterator[Reward]:
+def _evaluation(attributes: Attributes, span: Span, time_ns: int, under: str) -> Iterator[Reward]:
     value = _number(attributes.get(_SCORE))
     if value is None:
         return
@@ -37,7 +37,13 @@ def _evaluation(attributes: Attributes, span: Span, time_ns: int) -> Iterator[Re
         label=_text(attributes.get("gen_ai.evaluation.score.label")),
         explanation=_text(attributes.get("gen_ai.evaluation.explanation")),
         time_ns=time_ns,
+        parent_span_id=under,
     )
+
+
+def _under(span: Span) -> str:
+    """What a span that is a score hangs under; a root that carries one hangs under itself."""
+    return span.parent_span_id or span.span_id
 
 
 def _lightning(span: Span) -> Iterator[Reward]:
@@ -58,6 +64,7 @@ def _lightning(span: Span) -> Iterator[Reward]:
                 span_id=span.span_id,
                 response_id=linked,
                 time_ns=span.end_ns,
+                parent_span_id=_under(span),
             )
         index += 1
 

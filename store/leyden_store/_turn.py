@@ -47,6 +47,7 @@ def make_turn(
     if response and tool_ids and response.get("tool_calls"):
         response = rename_tool_calls(response, tool_ids)
     prompt, sampled, logprobs = _tokens(inward, notes)
+    agent = place.agent or _first(read.call.agent for read in group)
     return Turn(
         trace_id=outer.trace_id,
         span_id=outer.span_id,
@@ -56,7 +57,7 @@ def make_turn(
         attempt=attempt if place.attempt is None else place.attempt,
         session_id=place.session or _first(read.call.session_id for read in group) or "",
         turn_index=turn_index,
-        agent=place.agent or _first(read.call.agent for read in group),
+        agent=agent,
         dialect=call.dialect,
         provider=call.provider,
         model=call.model,
@@ -80,6 +81,7 @@ def make_turn(
         error=_error(inward) if status == "error" else None,
         dropped_attributes=span.dropped_attributes,
         notes=notes,
+        depth=place.depth or int(agent is not None),
     )
 
 

@@ -154,7 +154,10 @@ def _place_rewards(
     spans = {(span.trace_id, span.span_id): span for span in tree.spans}
     found: list[tuple[Reward, Span | None, str]] = [(r, span, "") for span in tree.spans for r in rewards_of(span)]
     of_trace = {root.trace_id: rollout_of.span(root) for root in reversed(tree.roots)}
-    found += [(r, _span_of(r, spans), r.rollout_id or of_trace.get(r.trace_id, "")) for r in posted]
+    for given in posted:
+        at = _span_of(given, spans)
+        placed = given if at is None else replace(given, parent_span_id=at.span_id)
+        found.append((placed, at, given.rollout_id or of_trace.get(given.trace_id, "")))
     if any(reward.response_id for reward, _, _ in found):
         for found_rollout in gathered.values():
             for group in found_rollout.calls:

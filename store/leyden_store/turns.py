@@ -44,7 +44,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """One score. `span_id` is "" on a rollout's reward; `source` says who gave it (span, api, …)."""
+    """One score.
+
+    span_id:        the span it was given to, "" on a rollout's reward
+    parent_span_id: the span it hangs under: the one its event stands on, the parent of a span that is a score, or the
+                    one a reward from outside names; "" where there is none
+    source:         who gave it (span, api, …)
+    """
 
     name: str
     value: float
@@ -54,6 +60,7 @@ class Reward:
     label: str = ""
     explanation: str = ""
     time_ns: int = 0
+    parent_span_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,7 @@ class Turn:
     tools:       OpenAI tool definitions, `{"type": "function", "function": {name, description, parameters}}`
     status:      ok when a reply is recorded, error when the call failed or its stream was abandoned, else unset
     rewards:     name → value, of this turn alone; a rollout's rewards stand on the rollout
+    depth:       how many agents stand one inside the other above the call: 0 where none is named, 1 in the outermost
     """
 
     trace_id: str
@@ -147,6 +155,7 @@ class Turn:
     error: str | None = None
     dropped_attributes: int = 0
     notes: Sequence[str] = ()
+    depth: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The object that `leyden turns --json` prints: these fields, in this order."""

@@ -97,6 +97,22 @@ class TestAgents:
         above = other("root", attributes={"gen_ai.agent.name": "far away"})
         assert turn([above, other("near", "root", attributes=attributes), chat("a", "near")]).agent == name
 
+    def test_depth_counts_the_agents_one_inside_the_other(self) -> None:
+        named = {name: {"gen_ai.agent.name": name} for name in ("lead", "helper")}
+        spans = [
+            other("root"),
+            other("lead", "root", attributes=named["lead"]),
+            other("again", "lead", attributes=named["lead"]),
+            other("helper", "again", attributes=named["helper"]),
+        ]
+        calls = [chat(f"under-{above.span_id}", above.span_id, start=i) for i, above in enumerate(spans)]
+        assert [(t.agent, t.depth) for t in only([*spans, *calls]).turns] == [
+            (None, 0),
+            ("lead", 1),
+            ("lead", 1),
+            ("helper", 2),
+        ]
+
     def test_an_agent_span_with_summed_usage_is_no_turn(self) -> None:
         summed = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 99, "gen_ai.request.model": "m"}
         assert only([other("root", attributes=summed), chat("a", "root")]).llm_spans == 1
@@ -191,6 +207,21 @@ class TestRewards:
         attributes = {"gen_ai.evaluation.name": "judge", "gen_ai.evaluation.score.value": 0.25}
         judged = other("j", "a", name="gen_ai.evaluation.result", attributes=attributes)
         assert turn([chat("a"), judged]).rewards == {"judge": 0.25}
+
+    def test_each_says_what_it_hangs_under(self) -> None:
+        scored = {"gen_ai.evaluation.score.value": 0.5}
+        spans = [
+            other("root", events=(score(1, "event"),)),
+            other("step", "root"),
+            other("judge", "step", attributes={**scored, "gen_ai.evaluation.name": "span"}),
+        ]
+        posted = [PostedReward("on step", 1.0, trace_id="t", span_id="step"), PostedReward("on t", 1.0, trace_id="t")]
+        assert {r.name: r.parent_span_id for r in only([*spans, chat("a", "step")], *posted).rewards} == {
+            "event": "root",
+            "span": "step",
+            "on step": "step",
+            "on t": "",
+        }
 
     def test_agent_lightnings_attributes_are_read(self) -> None:
         attributes = {

@@ -49,6 +49,7 @@ _SCHEMA = pa.schema(
         pa.field("error", pa.string()),
         pa.field("dropped_attributes", pa.int64(), nullable=False),
         pa.field("notes", pa.list_(pa.string()), nullable=False),
+        pa.field("depth", pa.int32(), nullable=False),
     ]
 )
 
