@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leyden.posting import Collector, Refused
 from leyden_store.dialects.genai_events import join_logs
-from leyden_store.errors import OtlpInvalid, StoreError
+from leyden_store.errors import OtlpInvalid
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import decode_logs, decode_traces, encode_traces, json_to_protobuf
@@ -113,10 +112,13 @@ def _into_store(store: LightningStore, requests: Sequence[bytes]) -> None:
     """Store requests: in the engine this process holds, on the server, or by posting them to the collector."""
     gateway = store.connection.gateway
     if gateway is not None:
-        collector = gateway.url.removesuffix("/clickhouse")
-        for body in requests:
-            _post(f"{collector}/v1/traces", body)
-        _post(f"{collector}/api/flush", b"")
+        collector = Collector.holding(gateway)
+        try:
+            for body in requests:
+                collector.take(body)
+            collector.flush()
+        except Refused as error:
+            raise OtlpInvalid(str(error)) from error
         return
     writer = OtlpWriter(store.connection)
     segment = delimited(requests)
@@ -124,14 +126,3 @@ def _into_store(store: LightningStore, requests: Sequence[bytes]) -> None:
         writer.write(segment, token=hashlib.sha256(segment).hexdigest())
     finally:
         writer.close()
-
-
-def _post(url: str, body: bytes) -> None:
-    headers = {"Content-Type": "application/x-protobuf"}
-    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - the collector's own URL
-    try:
-        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
-    except urllib.error.HTTPError as error:
-        raise OtlpInvalid(f"the collector answered {error.code}: {error.read()[:200]!r}") from error
-    except OSError as error:
-        raise StoreError(f"the collector does not answer at {url}: {error}") from error

@@ -6,11 +6,12 @@ import argparse
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from leyden.posting import Collector
+from leyden_store.errors import LeydenError
 
 if TYPE_CHECKING:
     from leyden_exporters.options import Options
@@ -118,7 +119,7 @@ def open_store(dsn: str | None) -> Iterator[LightningStore]:
     with LightningStore.open(dsn) as store:
         gateway = store.connection.gateway
         if gateway is not None:
-            _flush(gateway.url.removesuffix("/clickhouse"))
+            _flush(Collector.holding(gateway))
         yield store
 
 
@@ -131,7 +132,7 @@ def collector_endpoint(dsn: str | None) -> str | None:
         return None
     target = dsns.parse(dsn)
     held = read_holder(target.path) if isinstance(target, dsns.Embedded) else None
-    return held.url.removesuffix("/clickhouse") if held and held.url else None
+    return Collector.holding(held).url if held and held.url else None
 
 
 def counted(rollouts: Iterable[Rollout]) -> Iterator[Rollout]:
@@ -159,9 +160,8 @@ def _newest_version(store: LightningStore, selection: Selection) -> int | None:
     return newest_of(row["version"] for row in store.sql(text, selection.parameters).to_pylist())
 
 
-def _flush(collector: str) -> None:
-    request = urllib.request.Request(f"{collector}/api/flush", method="POST")  # noqa: S310 - the collector's own URL
+def _flush(collector: Collector) -> None:
     try:
-        urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
-    except (OSError, urllib.error.HTTPError) as error:
+        collector.flush()
+    except LeydenError as error:
         print(f"leyden: the collector has not stored everything yet ({error}); showing what is stored", file=sys.stderr)

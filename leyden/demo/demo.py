@@ -20,10 +20,11 @@ from rich.console import Console
 from leyden.demo import recipe
 from leyden.demo.outcome import measure
 from leyden.demo.processes import DemoFailed, finish, flags, serving
-from leyden.demo.sampling import Sampler, post
+from leyden.demo.sampling import Sampler
 from leyden.demo.tasks import tasks
 from leyden.draw import draw
 from leyden.exporting import export
+from leyden.posting import Collector
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
 
@@ -87,7 +88,7 @@ class _Demo:
             with self._step(f"swap the {version} weights in; the same held-out tasks again"):
                 sampler.load(checkpoints[name], version)
                 sampler.run(version, held_out, policy_version=version)
-        post(f"{sampler.collector}/api/flush", {})
+        Collector(sampler.collector).flush()
         outcome = measure(self._dsn, checkpoints[_TRUE], round(time.monotonic() - self._began, 1), self._seed)
         self._console.print()
         self._console.print(outcome.table(), soft_wrap=True)
@@ -101,7 +102,7 @@ class _Demo:
 
     def _look(self, sampler: Sampler) -> None:
         """One span tree, a saved query, an export: what a person would do before training."""
-        post(f"{sampler.collector}/api/flush", {})
+        Collector(sampler.collector).flush()
         chosen = Selection.where("startsWith(RolloutId, 'train/')")
         with LightningStore.open(self._dsn) as store:
             (newest,) = store.traces(chosen, limit=1)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import urllib.request
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from leyden.demo import agent
 from leyden.demo.processes import finish, flags
 from leyden.demo.tasks import Task, reward
+from leyden.posting import post_json
 from leyden_instrumentation.launch import environment
 
 CONCURRENCY = 16
@@ -59,14 +58,10 @@ class Sampler:
     def load(self, checkpoint: Path, version: str) -> None:
         """Swap other weights into the policy server."""
         server = self.policy.removesuffix("/v1")
-        post(f"{server}/admin/load", {"path": str(checkpoint), "policy_version": version})
+        post_json(f"{server}/admin/load", {"path": str(checkpoint), "policy_version": version})
 
     def post(self, rewards: Mapping[str, float], *, name: str = "reward") -> None:
         """Give rewards by rollout id."""
-        post(f"{self.collector}/api/rewards", [{"rollout_id": r, "name": name, "value": v} for r, v in rewards.items()])
-
-
-def post(url: str, body: Iterable[Any] | Mapping[str, Any]) -> None:
-    """POST JSON; raises OSError when the server refuses."""
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})  # noqa: S310 - our own servers
-    urllib.request.urlopen(request, timeout=60).close()  # noqa: S310
+        post_json(
+            f"{self.collector}/api/rewards", [{"rollout_id": r, "name": name, "value": v} for r, v in rewards.items()]
+        )
