@@ -14,19 +14,19 @@ from leyden_collector import api, otlp_http
 from leyden_collector.access import Access, LocalNamesOnly
 from leyden_collector.flusher import Flusher
 from leyden_collector.gateway import Gateway
-from leyden_collector.otlp_http import Counts
+from leyden_collector.intake import Intake
 from leyden_collector.spool import Spool
 from leyden_store.errors import LeydenError
 from leyden_store.lightning import LightningStore
 
 
 def create_app(
-    store: LightningStore, spool: Spool, flusher: Flusher, gateway: Gateway | None, access: Access
+    store: LightningStore, intake: Intake, spool: Spool, flusher: Flusher, gateway: Gateway | None, access: Access
 ) -> FastAPI:
     """Put the routes together. The caller starts and stops the parts."""
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
-    counts = Counts()
-    app.include_router(otlp_http.router(spool, counts))
+    counts = intake.counts
+    app.include_router(otlp_http.router(intake))
     app.include_router(api.router(store, access))
     if access.anonymous:
         app.add_middleware(LocalNamesOnly)

@@ -35,23 +35,44 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, *, limit: int =
 
     Raises BodyTooLarge as soon as the bound is passed, EncodingUnsupported, or BodyCorrupt.
     """
-    inflater = _inflater(encoding)
-    out: list[bytes] = []
-    size = 0
+    body = _Body(encoding, limit)
     async for chunk in chunks:
-        data = chunk
+        body.add(chunk)
+    return body.whole()
+
+
+def inflated(data: bytes, encoding: str, *, limit: int = MAX_BODY_BYTES) -> bytes:
+    """A body that is here already, inflated; like `read_body`."""
+    body = _Body(encoding, limit)
+    body.add(data)
+    return body.whole()
+
+
+class _Body:
+    """What was inflated so far, never more than the bound."""
+
+    def __init__(self, encoding: str, limit: int) -> None:
+        self._inflater = _inflater(encoding)
+        self._encoding = encoding
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
         while data:
             try:
-                piece, data = inflater(data, limit - size + 1)
+                piece, data = self._inflater(data, self._limit - self._size + 1)
             except (zlib.error, EOFError, RuntimeError, zstd.ZstdError) as error:
-                raise BodyCorrupt(f"the body is no {encoding}: {error}") from error
-            size += len(piece)
-            if size > limit:
-                raise BodyTooLarge(f"the body is over {limit} bytes")
-            out.append(piece)
-    if size and not inflater.complete:
-        raise BodyCorrupt(f"the body ends in the middle of its {encoding}")
-    return out[0] if len(out) == 1 else b"".join(out)
+                raise BodyCorrupt(f"the body is no {self._encoding}: {error}") from error
+            self._size += len(piece)
+            if self._size > self._limit:
+                raise BodyTooLarge(f"the body is over {self._limit} bytes")
+            self._pieces.append(piece)
+
+    def whole(self) -> bytes:
+        if self._size and not self._inflater.complete:
+            raise BodyCorrupt(f"the body ends in the middle of its {self._encoding}")
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
 
 
 class _Identity:

@@ -19,6 +19,8 @@ from leyden_collector.access import Access, is_loopback
 from leyden_collector.app import create_app
 from leyden_collector.flusher import Flusher
 from leyden_collector.gateway import Gateway
+from leyden_collector.intake import Intake
+from leyden_collector.otlp_grpc import OtlpGrpc
 from leyden_collector.spool import Limits, Spool
 from leyden_store import dsn as dsns
 from leyden_store.errors import LeydenError, StoreLocked
@@ -36,24 +38,39 @@ class AddressInUse(LeydenError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the collector runs. spool: a folder; None is in an embedded store's, else in `./.leyden/spool`."""
+    """How the collector runs. spool: a folder; None is in an embedded store's, else in `./.leyden/spool`.
+
+    Ports: 0 takes a free one; grpc_port None takes no gRPC.
+    """
 
     dsn: str | None = None
     host: str = "127.0.0.1"
     http_port: int = 4318
+    grpc_port: int | None = 4317
     spool: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the collector listens: the URL of HTTP, and of gRPC if it does."""
+
+    http: str
+    grpc: str | None
+
+
 def serve(
-    settings: Settings, on_ready: Callable[[str], None], extend: Callable[[FastAPI, LightningStore], None] | None = None
+    settings: Settings,
+    on_ready: Callable[[Endpoints], None],
+    extend: Callable[[FastAPI, LightningStore], None] | None = None,
 ) -> None:
-    """Run until SIGINT or SIGTERM. `on_ready` is given the URL once requests are taken; `extend` may add routes.
+    """Run until SIGINT or SIGTERM. `on_ready` is told where, once requests are taken; `extend` may add routes.
 
     On the way out it takes no more, and stores what is spooled; what cannot be stored waits for the next start.
     Raises the store's errors, and AddressInUse when the port is taken.
     """
     listener = _listen(settings.host, settings.http_port)
+    grpc = None if settings.grpc_port is None else OtlpGrpc(settings.host, settings.grpc_port)
     with listener, LightningStore.open(settings.dsn) as store:
         if held := store.connection.gateway:
             where = held.url.removesuffix("/clickhouse")
@@ -68,20 +85,25 @@ def serve(
         access = Access(token, anonymous=is_loopback(settings.host))
         path, holder = store.connection.engine_path, store.connection.holder
         gateway = Gateway(path, access) if path is not None else None
-        app = create_app(store, spool, flusher, gateway, access)
+        intake = Intake(spool)
+        app = create_app(store, intake, spool, flusher, gateway, access)
         if extend is not None:
             extend(app, store)
 
         def ready() -> None:
             if holder is not None:
                 holder.announce(f"{url}/clickhouse", token)
-            on_ready(url)
+            if grpc is not None:
+                grpc.start(intake)
+            on_ready(Endpoints(url, f"http://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
 
         flusher.start()
         server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), ready)
         try:
             server.run(sockets=[listener])
         finally:
+            if grpc is not None:
+                grpc.stop()
             spool.stop()
             if not flusher.stop(deadline_s=_DRAIN_S):
                 log.warning("%d bytes stay in the spool %s; they are stored at the next start", spool.bytes, folder)

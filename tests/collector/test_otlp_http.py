@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from leyden_store.otlp import encode_traces
 from tests.support.collector import PROTOBUF, Answer, Collector, ask
+from tests.support.memory import peak_memory
 from tests.support.otlp_making import make, request_of
 
 
@@ -134,12 +134,6 @@ def test_a_bomb_is_413_and_costs_no_memory(collector: Collector) -> None:
     answer = collector.send(bomb, content_encoding="gzip")
     assert (answer.status, status_of(answer).code) == (413, 8)
     assert peak_memory(collector) - before < 300 << 20
-
-
-def peak_memory(collector: Collector) -> int:
-    assert collector.process is not None
-    text = Path(f"/proc/{collector.process.pid}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0]) << 10
 
 
 def test_a_body_over_the_limit_is_413_even_uncompressed(collector: Collector) -> None:

@@ -57,6 +57,7 @@ class Collector:
         self.dsn = dsn
         self.folder = folder
         self.url = ""
+        self.grpc = ""
         self._arguments = arguments
         self._program = program
         self._env = {k: v for k, v in os.environ.items() if not k.startswith(("LEYDEN_", "OTEL_"))} | (env or {})
@@ -101,6 +102,7 @@ class Collector:
                 raise AssertionError(f"the collector did not start:\n{self.log}")
             if line.startswith("Leyden takes traces at "):
                 self.url = line.partition(" at ")[2].split()[0]
+                self.grpc = line.partition(" and ")[2].split()[0] if "OTLP/gRPC" in line else ""
                 return
 
     def _read(self, process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
