@@ -22,6 +22,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 
 from leyden_store import dsn as dsns
 from leyden_store.errors import QueryFailed, StoreError, StoreUnreachable
+from leyden_store.guard import quoted
 from leyden_store.holder import Holder, HolderInfo, hold
 
 Parameters = Mapping[str, Any]
@@ -31,7 +32,25 @@ Settings = Mapping[str, Any]
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 READ_ONLY: Settings = {"readonly": 1}
-"""For SQL that a user wrote: refuses everything but reading, `file()` and other escapes included."""
+"""For SQL that a user wrote: refuses everything but reading, `file()` and other escapes included, within `LIMITS`."""
+
+LIMITS: Settings = {
+    "max_execution_time": 120,
+    "max_memory_usage": 4_000_000_000,
+    "max_result_rows": 20_000_000,
+    "result_overflow_mode": "throw",
+}
+"""What SQL that a user wrote may take: seconds, bytes, rows. A gateway has limits of its own."""
+
+_FILTERS = "additional_table_filters"
+
+
+def reading(tables: Mapping[str, str]) -> Settings:
+    """`READ_ONLY`, where the engine adds a condition to every read of these tables (name → condition over its rows)."""
+    if not tables:
+        return READ_ONLY
+    named = ", ".join(f"{quoted(table)}: {quoted(condition)}" for table, condition in sorted(tables.items()))
+    return {**READ_ONLY, _FILTERS: "{" + named + "}"}
 
 
 class Connection:
@@ -42,8 +61,8 @@ class Connection:
         self.target = target
         self.holder: Holder | None = None
         self.gateway: HolderInfo | None = None
-        # An embedded engine's handle stays read-only once it was, so readers have handles of their own.
-        self._idle: dict[bool, queue.LifoQueue[Client]] = {False: queue.LifoQueue(), True: queue.LifoQueue()}
+        # An embedded engine's handle stays read-only once it was, so readers have handles of their own, by what they see.
+        self._idle: dict[str, queue.LifoQueue[Client]] = {"": queue.LifoQueue()}
         self._permits: queue.Queue[None] = queue.Queue()
         self._closed = False
         if isinstance(target, dsns.Embedded):
@@ -55,7 +74,7 @@ class Connection:
         for _ in range(size):
             self._permits.put(None)
         try:
-            self._idle[False].put(self._open())
+            self._idle[""].put(self._open({}))
         except BaseException:
             self.close()
             raise
@@ -66,15 +85,16 @@ class Connection:
         return self.target.path / "db" if isinstance(self.target, dsns.Embedded) and self.holder else None
 
     @contextmanager
-    def client(self, *, read_only: bool = False) -> Iterator[Client]:
-        """A client of this caller's own; waits while all are in use."""
-        idle = self._idle[read_only]
+    def client(self, settings: Settings | None = None) -> Iterator[Client]:
+        """A client of this caller's own; waits while all are in use. settings: `READ_ONLY` or of `reading`."""
+        fixed = {} if settings is None or not settings.get("readonly") else {**LIMITS, **settings}
+        idle = self._idle.setdefault(repr(fixed) if fixed else "", queue.LifoQueue())
         self._permits.get()
         try:
             try:
                 client = idle.get_nowait()
             except queue.Empty:
-                client = self._open()
+                client = self._open(fixed)
             try:
                 yield client
             except ClickHouseError as error:
@@ -89,9 +109,9 @@ class Connection:
 
     def table(self, sql: str, parameters: Parameters | None = None, settings: Settings | None = None) -> pa.Table:
         """Run a SELECT; the result as an Arrow table, strings as utf-8."""
-        with self.client(read_only=settings is READ_ONLY) as client:
+        with self.client(settings) as client:
             return client.query_arrow(
-                sql, parameters=dict(parameters or {}), settings=dict(settings or {}), use_strings=True
+                sql, parameters=dict(parameters or {}), settings=self._sent(settings or {}), use_strings=True
             )
 
     def rows(
@@ -105,6 +125,15 @@ class Connection:
         """Run a statement that gives no rows."""
         with self.client() as client:
             client.command(sql, parameters=dict(parameters or {}))
+
+    def ddl(self, sql: str) -> None:
+        """Run a statement that changes the schema."""
+        self.command(sql)
+
+    @property
+    def database(self) -> str:
+        """The database's name; an embedded store has one."""
+        return self.target.database if isinstance(self.target, dsns.Server) else "default"
 
     def insert(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows (all with the same columns), synchronously: they are stored when this returns."""
@@ -126,7 +155,13 @@ class Connection:
         if self.holder:
             self.holder.release()
 
-    def _open(self) -> Client:
+    def _sent(self, settings: Settings) -> dict[str, Any]:
+        """The settings that go with a query; an embedded handle has its own already, and a gateway's readers theirs."""
+        if not settings.get("readonly"):
+            return dict(settings)
+        return {**LIMITS, **settings} if isinstance(self.target, dsns.Server) else {"readonly": settings["readonly"]}
+
+    def _open(self, fixed: Settings) -> Client:
         try:
             if isinstance(self.target, dsns.Server):
                 return clickhouse_connect.get_client(
@@ -152,10 +187,20 @@ class Connection:
 
             path = self.target.path / "db"
             path.mkdir(exist_ok=True)
-            return clickhouse_connect.get_client(interface="chdb", path=str(path))
+            client = clickhouse_connect.get_client(interface="chdb", path=str(path))
+            # `readonly` comes last: it refuses to let the others be set, by the query too.
+            for name, value in sorted(fixed.items(), key=lambda item: item[0] == "readonly"):
+                client.set_client_setting(name, value)
+            return client
         except (ClickHouseError, RuntimeError) as error:
             raise _translated(error, self.target) from error
 
+
+_TOO_MUCH = {
+    "(TIMEOUT_EXCEEDED)": f"ran longer than {LIMITS['max_execution_time']} s",
+    "(TOO_MANY_ROWS_OR_BYTES)": f"gives more than {LIMITS['max_result_rows']:,} rows",
+    "(MEMORY_LIMIT_EXCEEDED)": f"needs more than {LIMITS['max_memory_usage'] // 10**9} GB of memory",
+}
 
 _NOT_OURS = ("UNKNOWN_DATABASE", "AUTHENTICATION_FAILED", "REQUIRED_PASSWORD", "WRONG_PASSWORD", "UNKNOWN_USER")
 
@@ -173,6 +218,9 @@ def _translated(error: Exception, target: dsns.Embedded | dsns.Server) -> StoreE
         return StoreError(
             f"the store {where} does not let us in: {reason[:200]}; check the DSN's database, user and password"
         )
+    for code, said in _TOO_MUCH.items():
+        if code in text:
+            return QueryFailed(f"the query {said}; select less, by time (--since), agent or model")
     if "Code:" in text:
         return QueryFailed(f"ClickHouse refused the query: {text[text.index('Code:') :][:500]}")
     return StoreError(f"the store {where} cannot be used: {text[:400]}")

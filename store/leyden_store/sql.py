@@ -1,4 +1,5 @@
-"""SQL files: `schema/NNNN_name.sql` (migrations, in order) and `queries/name.sql` (what the readers ask)."""
+"""SQL files: `schema/NNNN_name.sql` (migrations, in order), `schema/views/*.sql` (definitions) and `queries/name.sql`
+(what the readers ask)."""
 
 from __future__ import annotations
 
@@ -28,6 +29,22 @@ def migrations() -> list[tuple[int, str, list[str]]]:
     return [
         (int(name[:4]), name.removesuffix(".sql"), statements((_PACKAGE / "schema" / name).read_text()))
         for name in found
+    ]
+
+
+def view_functions() -> list[str]:
+    """The functions that the views' texts use, each after those it uses itself."""
+    return statements((_PACKAGE / "schema" / "views" / "functions.sql").read_text())
+
+
+def views() -> list[str]:
+    """Every landing table and materialized view, in the order of their files."""
+    found = sorted(f.name for f in (_PACKAGE / "schema" / "views").iterdir() if f.name.endswith(".sql"))
+    return [
+        statement
+        for name in found
+        if name != "functions.sql"
+        for statement in statements((_PACKAGE / "schema" / "views" / name).read_text())
     ]
 
 

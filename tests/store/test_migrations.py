@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from leyden_store import sql
 from leyden_store.connection import Connection
+from leyden_store.definitions import definitions
 from leyden_store.dsn import parse
 from leyden_store.errors import SchemaTooNew, StoreError, StoreUnreachable
 from leyden_store.lightning import LightningStore
 from leyden_store.migrate import migrate
-from tests.support.otlp_making import chat, make, put
+from leyden_store.spans import Event
+from tests.support.otlp_making import NOW_NS, chat, make, put
 
 NAMES = [name for _, name, _ in sql.migrations()]
+DEFINED = [definition.name for definition in definitions()[1]]
+SCHEMAS = sorted((Path(__file__).parent / "schemas").glob("*.sql"))
+"""Schemas of earlier releases, as SQL; one is added when a release changes what it had."""
 
 
-def test_their_numbers_are_their_order() -> None:
-    assert [number for number, _, _ in sql.migrations()] == list(range(1, len(NAMES) + 1))
+def test_their_numbers_only_grow() -> None:
+    numbers = [number for number, _, _ in sql.migrations()]
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_fresh_store_gets_them_all_and_then_none(dsn: str) -> None:
     connection = Connection(parse(dsn))
-    assert migrate(connection) == NAMES
+    assert migrate(connection) == NAMES + DEFINED
     assert migrate(connection) == []
     connection.close()
     with LightningStore.open(dsn) as store:
         assert store.schema() == NAMES[-1]
 
 
-@pytest.mark.parametrize("known", range(len(NAMES)))
+@pytest.mark.parametrize("known", range(1, len(NAMES)))
 def test_every_earlier_schema_is_brought_here_with_its_data(
     dsn: str, known: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = sql.migrations()
-    monkeypatch.setattr(sql, "migrations", lambda: every[:known])
     connection = Connection(parse(dsn))
-    if known:
-        migrate(connection)
-        connection.insert("otel_traces", [{"TraceId": f"{9:032x}", "SpanId": f"{9:016x}", "SpanName": "old"}])
+    monkeypatch.setattr(sql, "migrations", lambda: every[:known])
+    monkeypatch.setattr(sql, "views", list)
+    migrate(connection)
+    connection.insert("otel_traces", [{"TraceId": f"{9:032x}", "SpanId": f"{9:016x}", "SpanName": "old"}])
     connection.close()
-    monkeypatch.setattr(sql, "migrations", lambda: every)
+    monkeypatch.undo()
     with LightningStore.open(dsn) as store:
         put(store, [make(1), chat(2, parent=1)])
-        assert {s.name for s in store.spans()} == {"span 1", "span 2"} | ({"old"} if known else set())
+        assert {s.name for s in store.spans()} == {"span 1", "span 2"}
+        assert store.sql("SELECT SpanName FROM otel_traces WHERE SpanName = 'old'").num_rows == 1
+
+
+@pytest.mark.parametrize("recorded", SCHEMAS, ids=lambda path: path.stem)
+def test_a_store_of_an_earlier_leyden_keeps_what_it_holds_and_reads_like_a_new_one(
+    dsn: str, recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = [make(1, rollout_id="r"), chat(2, parent=1, rollout_id="r")]
+    reward = Event(NOW_NS, "gen_ai.evaluation.result", {"gen_ai.evaluation.score.value": 0.5})
+    before = Connection(parse(dsn))
+    for statement in sql.statements(recorded.read_text()):
+        before.command(statement)
+    before.command("CREATE TABLE schema_migrations (Version UInt32, Name String, AppliedAt DateTime DEFAULT now())"
+                   " ENGINE = ReplacingMergeTree ORDER BY Version")  # fmt: skip
+    before.insert("schema_migrations", [{"Version": n, "Name": f"{n:04}"} for n in (1, 2, 3, 4)])
+    old = LightningStore(before)
+    put(old, [*spans, make(3, parent=1, rollout_id="r", events=(reward,))])
+    old.close()
+    with LightningStore.open(dsn) as store:
+        assert {s.span_id for s in store.spans()} == {f"{n:016x}" for n in (1, 2, 3)}
+        put(store, [chat(4, parent=1, rollout_id="r")], spans)
+        (rollout,) = store.rollouts()
+        assert (rollout.rollout_id, len(rollout.turns), rollout.reward()) == ("r", 2, 0.5)
+        (listed,) = store.traces()
+        assert (listed["spans"], listed["llm_spans"], listed["name"]) == (4, 2, "span 1")
+        made = _shape(store)
+    other = dsn.replace("/store", "/fresh")
+    if other != dsn:
+        with LightningStore.open(other) as fresh:
+            assert _shape(fresh) == made
+
+
+def _shape(store: LightningStore) -> list[dict[str, object]]:
+    return store.connection.rows(
+        "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() ORDER BY table, name"
+    )
 
 
 def test_a_migration_that_was_cut_off_is_run_again(dsn: str) -> None:
@@ -50,7 +94,7 @@ def test_a_migration_that_was_cut_off_is_run_again(dsn: str) -> None:
     for _, _, statements in sql.migrations():
         for statement in statements[: len(statements) // 2 + 1]:
             connection.command(statement)
-    assert migrate(connection) == NAMES
+    assert migrate(connection) == NAMES + DEFINED
     store = LightningStore(connection)
     put(store, [make(1)])
     assert store.stats()["spans"] == 1
@@ -60,7 +104,9 @@ def test_a_migration_that_was_cut_off_is_run_again(dsn: str) -> None:
 def test_a_later_schema_is_refused_with_both_versions(dsn: str) -> None:
     with LightningStore.open(dsn) as store:
         store.connection.insert("schema_migrations", [{"Version": 999, "Name": "0999_future"}])
-    with pytest.raises(SchemaTooNew, match=f"schema 999, this Leyden knows up to {len(NAMES)}; upgrade leyden"):
+    with pytest.raises(
+        SchemaTooNew, match=f"schema 999, this Leyden knows up to {sql.migrations()[-1][0]}; upgrade leyden"
+    ):
         LightningStore.open(dsn)
 
 

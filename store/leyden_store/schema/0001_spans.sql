@@ -85,12 +85,6 @@ PARTITION BY toMonday(Start)
 ORDER BY TraceId
 SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS otel_traces_trace_id_ts_mv TO otel_traces_trace_id_ts AS
-SELECT TraceId, min(Timestamp) AS Start, max(addNanoseconds(Timestamp, Duration)) AS End
-FROM otel_traces
-WHERE TraceId != ''
-GROUP BY TraceId, toMonday(Timestamp);
-
 -- One row a trace for lists. Every column is idempotent under retries: min, max, uniq, argMin; sums are not.
 CREATE TABLE IF NOT EXISTS traces
 (
@@ -113,22 +107,3 @@ ENGINE = AggregatingMergeTree
 PARTITION BY toMonday(Hour)
 ORDER BY (Project, Hour, TraceId)
 SETTINGS non_replicated_deduplication_window = 1000;
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS traces_mv TO traces AS
-SELECT
-    Project,
-    toStartOfHour(Timestamp) AS Hour,
-    TraceId,
-    min(Timestamp) AS Start,
-    max(addNanoseconds(Timestamp, Duration)) AS End,
-    argMinState(CAST(SpanName, 'String'), (toUInt8(ParentSpanId != ''), Timestamp)) AS RootName,
-    argMinState(CAST(ServiceName, 'String'), (toUInt8(ParentSpanId != ''), Timestamp)) AS ServiceName,
-    max(RolloutId) AS RolloutId,
-    max(GroupId) AS GroupId,
-    max(SessionId) AS SessionId,
-    max(CAST(AgentName, 'String')) AS AgentName,
-    uniqState(SpanId) AS Spans,
-    uniqIfState(SpanId, toUInt8(Operation IN ('chat', 'generate_content', 'text_completion'))) AS LlmSpans,
-    uniqIfState(SpanId, toUInt8(StatusCode = 'Error')) AS Errors
-FROM otel_traces
-GROUP BY Project, Hour, TraceId;

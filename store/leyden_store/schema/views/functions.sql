@@ -1,0 +1,100 @@
+-- What the views of this folder share. ClickHouse expands these where a view is created; they are dropped afterwards. The
+-- migration gives them names of the database's own meanwhile, because functions belong to the whole server.
+
+-- An attribute's value as text: strings as they are, arrays as JSON, bytes and kvlists as base64 of their encoding.
+CREATE OR REPLACE FUNCTION leyden_double AS (d) ->
+    multiIf(isNaN(d), 'NaN', isInfinite(d), if(d > 0, 'Infinity', '-Infinity'),
+            match(toString(d), '[.e]'), toString(d), concat(toString(d), '.0'));
+
+CREATE OR REPLACE FUNCTION leyden_element AS (e) ->
+    multiIf((e).value = 'string_value', toJSONString((e).string_value),
+            (e).value = 'int_value', toString((e).int_value),
+            (e).value = 'double_value', leyden_double((e).double_value),
+            (e).value = 'bool_value', if((e).bool_value, 'true', 'false'),
+            (e).value = 'array_value', concat('{"array_value":"', base64Encode((e).array_value), '"}'),
+            (e).value = 'kvlist_value', concat('{"kvlist_value":"', base64Encode((e).kvlist_value), '"}'),
+            (e).value = 'bytes_value', concat('{"bytes_value":"', base64Encode((e).bytes_value), '"}'),
+            'null');
+
+CREATE OR REPLACE FUNCTION leyden_text AS (v) ->
+    multiIf((v).value = 'string_value', (v).string_value,
+            (v).value = 'int_value', toString((v).int_value),
+            (v).value = 'double_value', leyden_double((v).double_value),
+            (v).value = 'bool_value', if((v).bool_value, 'true', 'false'),
+            (v).value = 'array_value', concat('[', arrayStringConcat(arrayMap(e -> leyden_element(e), (v).array_value.values), ','), ']'),
+            (v).value = 'kvlist_value', base64Encode((v).kvlist_value),
+            (v).value = 'bytes_value', base64Encode((v).bytes_value),
+            '');
+
+CREATE OR REPLACE FUNCTION leyden_texts AS (attributes) ->
+    CAST((arrayMap(a -> a.key, attributes), arrayMap(a -> leyden_text(a.value), attributes)),
+         'Map(LowCardinality(String), String)');
+
+CREATE OR REPLACE FUNCTION leyden_types AS (attributes) ->
+    CAST((arrayMap(a -> a.key, arrayFilter(a -> a.value.value != 'string_value', attributes)),
+          arrayMap(a -> toString(a.value.value), arrayFilter(a -> a.value.value != 'string_value', attributes))),
+         'Map(LowCardinality(String), LowCardinality(String))');
+
+-- Token arrays have columns of their own; what is none (a text, an empty list, mixed types) stays an attribute.
+CREATE OR REPLACE FUNCTION leyden_is_token_array AS (attribute) ->
+    (attribute).key IN ('leyden.prompt_token_ids', 'leyden.response_token_ids', 'leyden.response_logprobs')
+    AND notEmpty((attribute).value.array_value.values)
+    AND arrayAll(e -> e.value = 'int_value' OR (e.value = 'double_value' AND (attribute).key = 'leyden.response_logprobs'),
+                 (attribute).value.array_value.values);
+
+-- Messages, tool schemas, arguments and results, under every convention's names; and whatever is long.
+CREATE OR REPLACE FUNCTION leyden_is_content AS (key, text) ->
+    length(text) > 512
+    OR key IN ('gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.system_instructions', 'gen_ai.tool.definitions',
+               'gen_ai.tool.call.arguments', 'gen_ai.tool.call.result', 'gen_ai.prompt', 'gen_ai.completion',
+               'input.value', 'output.value', 'traceloop.entity.input', 'traceloop.entity.output',
+               'gen_ai.task.input', 'gen_ai.task.output', 'ai.prompt', 'ai.prompt.messages', 'ai.prompt.tools',
+               'ai.response.text', 'ai.response.toolCalls', 'ai.response.object', 'ai.toolCall.args', 'ai.toolCall.result',
+               'langfuse.observation.input', 'langfuse.observation.output', 'langfuse.trace.input', 'langfuse.trace.output',
+               'mlflow.spanInputs', 'mlflow.spanOutputs', 'pydantic_ai.all_messages', 'all_messages_events', 'events',
+               'tool_arguments', 'tool_response', 'agentlightning.operation.input', 'agentlightning.operation.output')
+    OR startsWith(key, 'llm.input_messages.') OR startsWith(key, 'llm.output_messages.') OR startsWith(key, 'llm.tools.')
+    OR startsWith(key, 'gen_ai.prompt.') OR startsWith(key, 'gen_ai.completion.') OR startsWith(key, 'llm.request.functions.')
+    OR startsWith(key, 'leyden.choice.');
+
+-- The few attributes that feed the typed columns: picked out once, so that each lookup scans a handful.
+CREATE OR REPLACE FUNCTION leyden_named AS (texts) ->
+    mapFilter((k, v) -> v != '' AND k IN (
+        'leyden.project', 'leyden.rollout.id', 'leyden.group.id', 'leyden.attempt', 'leyden.policy.version',
+        'agentlightning.rollout_id', 'agentlightning.attempt_id',
+        'gen_ai.operation.name', 'gen_ai.request.model', 'gen_ai.response.model', 'gen_ai.agent.name', 'gen_ai.conversation.id',
+        'gen_ai.usage.input_tokens', 'gen_ai.usage.output_tokens', 'gen_ai.usage.prompt_tokens', 'gen_ai.usage.completion_tokens',
+        'openinference.span.kind', 'llm.model_name', 'llm.token_count.prompt', 'llm.token_count.completion', 'agent.name', 'session.id',
+        'llm.request.type', 'traceloop.span.kind', 'traceloop.entity.name',
+        'traceloop.association.properties.session_id', 'traceloop.association.properties.thread_id',
+        'ai.operationId', 'ai.model.id', 'ai.usage.promptTokens', 'ai.usage.completionTokens', 'ai.telemetry.metadata.sessionId',
+        'langfuse.observation.type', 'langfuse.observation.model.name', 'langfuse.session.id',
+        'mlflow.spanType', 'mlflow.llm.model', 'mlflow.trace.session'), texts);
+
+CREATE OR REPLACE FUNCTION leyden_first AS (a, b, c, d, e, f) ->
+    multiIf(a != '', a, b != '', b, c != '', c, d != '', d, e != '', e, f);
+
+-- What kind of work a span did, in the words of gen_ai.operation.name.
+CREATE OR REPLACE FUNCTION leyden_operation AS (named) ->
+    multiIf(
+        named['gen_ai.operation.name'] != '', named['gen_ai.operation.name'],
+        named['openinference.span.kind'] != '',
+            transform(named['openinference.span.kind'],
+                      ['LLM', 'TOOL', 'AGENT', 'CHAIN', 'EMBEDDING', 'RETRIEVER', 'RERANKER'],
+                      ['chat', 'execute_tool', 'invoke_agent', 'invoke_workflow', 'embeddings', 'retrieval', 'rerank'],
+                      lower(named['openinference.span.kind'])),
+        named['llm.request.type'] != '', transform(named['llm.request.type'], ['completion', 'embedding'], ['text_completion', 'embeddings'], named['llm.request.type']),
+        named['traceloop.span.kind'] != '',
+            transform(named['traceloop.span.kind'], ['tool', 'agent', 'workflow', 'task'], ['execute_tool', 'invoke_agent', 'invoke_workflow', 'execute_task'], named['traceloop.span.kind']),
+        named['ai.operationId'] != '',
+            multiIf(endsWith(named['ai.operationId'], '.doGenerate') OR endsWith(named['ai.operationId'], '.doStream'), 'chat',
+                    named['ai.operationId'] = 'ai.toolCall', 'execute_tool',
+                    startsWith(named['ai.operationId'], 'ai.embed'), 'embeddings', 'invoke_agent'),
+        named['langfuse.observation.type'] != '',
+            transform(named['langfuse.observation.type'], ['generation', 'tool', 'agent', 'embedding', 'retriever'], ['chat', 'execute_tool', 'invoke_agent', 'embeddings', 'retrieval'], ''),
+        named['mlflow.spanType'] != '',
+            transform(replaceAll(named['mlflow.spanType'], '"', ''), ['CHAT_MODEL', 'LLM', 'TOOL', 'AGENT', 'EMBEDDING', 'RETRIEVER'], ['chat', 'chat', 'execute_tool', 'invoke_agent', 'embeddings', 'retrieval'], ''),
+        '');
+
+CREATE OR REPLACE FUNCTION leyden_time AS (unix_nano) ->
+    fromUnixTimestamp64Nano(toInt64(least(unix_nano, 9223372036854775807)));

@@ -1,0 +1,20 @@
+-- The summary that lists read, kept by every insert of spans: only what is idempotent under retries.
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS traces_mv TO traces AS
+SELECT
+    Project,
+    toStartOfHour(Timestamp) AS Hour,
+    TraceId,
+    min(Timestamp) AS Start,
+    max(addNanoseconds(Timestamp, Duration)) AS End,
+    argMinState(CAST(SpanName, 'String'), (toUInt8(ParentSpanId != ''), Timestamp)) AS RootName,
+    argMinState(CAST(ServiceName, 'String'), (toUInt8(ParentSpanId != ''), Timestamp)) AS ServiceName,
+    max(RolloutId) AS RolloutId,
+    max(GroupId) AS GroupId,
+    max(SessionId) AS SessionId,
+    max(CAST(AgentName, 'String')) AS AgentName,
+    uniqState(SpanId) AS Spans,
+    uniqIfState(SpanId, toUInt8(Operation IN ('chat', 'generate_content', 'text_completion'))) AS LlmSpans,
+    uniqIfState(SpanId, toUInt8(StatusCode = 'Error')) AS Errors
+FROM otel_traces
+GROUP BY Project, Hour, TraceId;
