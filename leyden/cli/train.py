@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leyden.cli._shared import add_data_options, add_selection, add_store, counted, data_options, open_store, print_json
+from leyden.cli._selecting import add_selection, selection_of
+from leyden.cli._shared import add_data_options, add_store, counted, data_options, open_store, print_json
 
 if TYPE_CHECKING:
     from leyden_exporters.report import Report
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("train", help="train a model from the store", description=__doc__)
     add_store(parser)
-    add_selection(parser, required=True)
-    parser.add_argument("--trainer", required=True, metavar="T", help="trl-sft, torch-replay")
+    add_selection(parser, required=True, data=True)
+    parser.add_argument("--trainer", required=True, metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay")
     parser.add_argument("--model", required=True, metavar="M", help="the model to start from: a folder or a hub name")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="where the checkpoint goes; must not exist"
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"step {step}  {said}", file=sys.stderr)
 
     with open_store(args.store) as store:
-        selection = store.select(query=args.query, where=args.where)
+        selection = selection_of(args, store, data=True, purpose="train")
         done = train(
             store,
             selection,

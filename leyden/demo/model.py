@@ -18,7 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from leyden.demo.agent import FACTS, ITEMS, NUMBERS, SYSTEM, TOOLS, call_tool
 from leyden.demo.tasks import PHRASES, tasks
-from leyden_trainers.models import no_bars
+from leyden_trainers.models import quiet
 
 CHAT_TEMPLATE = """\
 {%- for message in messages %}
@@ -60,7 +60,7 @@ def build_model(directory: Path, seed: int = 0) -> Path:
             )
         )
         _warm_up(model, tokenizer, seed)
-    with no_bars():
+    with quiet():
         model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     return directory

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_store.lightning import LightningStore
@@ -41,7 +40,7 @@ def train(
     """
     plugin = find_trainer(trainer)
     config = config_from_sets(plugin, sets)
-    table, report = trajectory_table(watch(store.rollouts(selection)), options)
+    table, report = plugin.prepare(watch(store.rollouts(selection)), options)
     if on_data is not None:
         on_data(report)
     run = Run(

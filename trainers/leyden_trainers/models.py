@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +42,21 @@ def load_model(model: str) -> PreTrainedModel:
 
     check_model(model)
     try:
-        with no_bars():
+        with quiet():
             loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(model)
+    except Exception as error:
+        raise ModelInvalid(f"the model in {model} cannot be loaded: {_first_line(error)}") from error
+    return loaded
+
+
+def load_scorer(model: str) -> PreTrainedModel:
+    """The model with a head of one score; the head is new when the folder holds none. Raises ModelInvalid."""
+    from transformers import AutoModelForSequenceClassification
+
+    check_model(model)
+    try:
+        with quiet():
+            loaded: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1)
     except Exception as error:
         raise ModelInvalid(f"the model in {model} cannot be loaded: {_first_line(error)}") from error
     return loaded
@@ -56,18 +70,27 @@ def moved(model: PreTrainedModel, device: str) -> PreTrainedModel:
 
 
 @contextmanager
-def no_bars() -> Iterator[None]:
-    """Without the progress bars that transformers draws for a moment's work, in a pipe too."""
+def quiet() -> Iterator[None]:
+    """Without what says nothing to a user: progress bars for a moment's work, and the libraries' talk of old names.
+
+    TRL 1.16 and peft 0.21 ask transformers 5.23 for `is_gradient_checkpointing`, which warns of its new name.
+    """
+    import datasets
     from transformers.utils import logging
 
     bars: Any = logging
-    shown = bars.is_progress_bar_enabled()
+    shown, data_shown = bars.is_progress_bar_enabled(), not datasets.are_progress_bars_disabled()
     bars.disable_progress_bar()
+    datasets.disable_progress_bars()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            yield
     finally:
         if shown:
             bars.enable_progress_bar()
+        if data_shown:
+            datasets.enable_progress_bars()
 
 
 def _first_line(error: Exception) -> str:

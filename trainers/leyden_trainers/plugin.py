@@ -6,7 +6,7 @@ A trainer is a plugin: an object under the entry point group `leyden.trainers`, 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from leyden_exporters.options import Options
+from leyden_exporters.report import Report
+from leyden_store.turns import Rollout
 from leyden_trainers.errors import TrainerNotFound
 
 if TYPE_CHECKING:
@@ -48,12 +51,21 @@ class TrainerConfig(BaseModel):
     """Settings common to all trainers.
 
     drop_incomplete: leave out rows that lack what the trainer requires, instead of refusing the table
+    lora_rank:       train adapters of this rank beside frozen weights (LoRA, https://arxiv.org/abs/2106.09685); 0
+                     trains all. The checkpoint holds the merged weights, and the adapter alone in `adapter/`
+    lora_alpha:      the adapter's scale, over its rank; None is twice the rank
+    lora_dropout:    dropped share of the adapter's input
+    lora_targets:    names of the layers that get one; None is every linear layer but the head
     training:        values for transformers' TrainingArguments, by name
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     drop_incomplete: bool = False
+    lora_rank: int = Field(default=0, ge=0)
+    lora_alpha: int | None = Field(default=None, ge=1)
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    lora_targets: list[str] | None = None
     training: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -72,7 +84,7 @@ class TrainResult:
 
 
 class Trainer(Protocol):
-    """A way of training a model on trajectories."""
+    """A way of training a model on rollouts: `prepare` makes the rows, `train` reads nothing else."""
 
     name: str
     requires: frozenset[Requirement]
@@ -82,12 +94,19 @@ class Trainer(Protocol):
         """The class whose fields `--set` takes beside the config's own. Loads torch."""
         ...
 
+    def prepare(self, rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
+        """The rows this trainer trains on, and what became of each LLM span. Loads no torch.
+
+        Raises OptionsInvalid for an option that means nothing to these rows.
+        """
+        ...
+
     def train(
         self, table: pa.Table, *, model: str, out: Path, config: TrainerConfig, on_metrics: OnMetrics = ignore
     ) -> TrainResult:
-        """Train a model on trajectories and write the checkpoint.
+        """Train a model and write the checkpoint.
 
-        table: rows of `leyden_exporters.columns.SCHEMA`
+        table: rows as `prepare` makes them
         model: folder or hub name to start from
         out:   folder to write; it must not exist, and appears only when it is whole
 

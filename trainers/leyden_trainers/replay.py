@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leyden_exporters.build import trajectory_table
+from leyden_exporters.options import Options
+from leyden_exporters.report import Report
+from leyden_store.turns import Rollout
 from leyden_trainers.checkpoints import check_output, checkpoint_folder
 from leyden_trainers.errors import RequirementMissing
+from leyden_trainers.lora import adapted
 from leyden_trainers.models import check_model, load_model, load_tokenizer
 from leyden_trainers.plugin import OnMetrics, Requirement, TrainerConfig, TrainResult, ignore
 from leyden_trainers.replay_config import ReplayConfig
@@ -31,6 +37,10 @@ class Replay:
         from transformers import TrainingArguments
 
         return TrainingArguments
+
+    def prepare(self, rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
+        """Trajectories, in the columns of `leyden_exporters.columns.SCHEMA`."""
+        return trajectory_table(rollouts, options)
 
     def train(
         self, table: pa.Table, *, model: str, out: Path, config: TrainerConfig, on_metrics: OnMetrics = ignore
@@ -54,5 +64,5 @@ class Replay:
             arguments = running.training_arguments(TrainingArguments, folder, config, remove_unused_columns=False)
             tokenizer, policy = load_tokenizer(model), load_model(model)
             running.check_fits(rows, policy)
-            trainer = ReplayTrainer(policy, arguments, rows, settings)
+            trainer = ReplayTrainer(adapted(policy, config), arguments, rows, settings)
             return running.fit(trainer, tokenizer, folder, out, on_metrics)

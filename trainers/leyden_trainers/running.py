@@ -13,7 +13,8 @@ import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback, TrainingArguments
 
 from leyden_trainers.errors import RequirementMissing, SettingInvalid
-from leyden_trainers.models import no_bars
+from leyden_trainers.lora import merged
+from leyden_trainers.models import quiet
 from leyden_trainers.plugin import OnMetrics, TrainerConfig, TrainResult
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
@@ -64,9 +65,9 @@ def fit(
         trainer.add_callback(_Bar())
     report = _Report(on_metrics)
     trainer.add_callback(report)
-    trainer.train()
-    with no_bars():
-        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+    with quiet():
+        trainer.train()
+        merged(trainer.accelerator.unwrap_model(trainer.model), folder / "adapter").save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return TrainResult(out, trainer.state.global_step, report.last)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from leyden_exporters.build import trajectory_table
+from leyden_exporters.options import Options
+from leyden_exporters.report import Report
+from leyden_store.turns import Rollout
 from leyden_trainers.checkpoints import check_output, checkpoint_folder
 from leyden_trainers.errors import RequirementMissing
+from leyden_trainers.lora import adapted
 from leyden_trainers.models import check_model, load_model, load_tokenizer
 from leyden_trainers.plugin import OnMetrics, Requirement, TrainerConfig, TrainResult, ignore
 from leyden_trainers.requirements import usable
@@ -43,6 +49,10 @@ class Sft:
         arguments: type[TrainingArguments] = SFTConfig
         return arguments
 
+    def prepare(self, rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
+        """Trajectories, in the columns of `leyden_exporters.columns.SCHEMA`."""
+        return trajectory_table(rollouts, options)
+
     def train(
         self, table: pa.Table, *, model: str, out: Path, config: TrainerConfig, on_metrics: OnMetrics = ignore
     ) -> TrainResult:
@@ -71,7 +81,12 @@ class Sft:
             )
             tokenizer, policy = load_tokenizer(model), load_model(model)
             running.check_fits(rows, policy)
-            trainer = SFTTrainer(model=policy, args=arguments, train_dataset=labelled(rows), processing_class=tokenizer)
+            trainer = SFTTrainer(
+                model=adapted(policy, config),
+                args=arguments,
+                train_dataset=labelled(rows),
+                processing_class=tokenizer,
+            )
             return running.fit(trainer, tokenizer, folder, out, on_metrics)
 
 
