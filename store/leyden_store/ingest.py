@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
+from typing import Literal
 
 from chdb.state.sqlitelike import Connection as Engine
 from chdb.state.sqlitelike import connect
@@ -49,10 +50,11 @@ def varint(number: int) -> bytes:
 
 
 class OtlpWriter:
-    """Writes segments (length-delimited export requests) into the store."""
+    """Writes segments (length-delimited export requests of one signal) into the store."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, signal: Literal["traces", "logs"] = "traces") -> None:
         self._connection = connection
+        self._signal = signal
         self._engine: Engine | None = None
         self._lock = threading.Lock()
 
@@ -70,11 +72,11 @@ class OtlpWriter:
                 with self._connection.client() as client:
                     schema = {
                         "format_schema_source": "string",
-                        "format_schema": sql.proto().read_text(),
+                        "format_schema": sql.proto(self._signal).read_text(),
                         "format_schema_message_name": "Request",
                     }
                     settings = {**_SETTINGS, **schema, "insert_deduplication_token": token}
-                    client.raw_insert("otlp_traces", insert_block=segment, fmt="Protobuf", settings=settings)
+                    client.raw_insert(f"otlp_{self._signal}", insert_block=segment, fmt="Protobuf", settings=settings)
         except Exception as error:
             text = " ".join(str(error).split())
             code = re.search(r"Code: (\d+)", text)
@@ -82,7 +84,7 @@ class OtlpWriter:
                 raise OtlpInvalid(f"ClickHouse cannot read the OTLP bytes: {text[:300]}") from error
             if isinstance(error, StoreError):
                 raise
-            raise StoreError(f"the store did not take the spans: {text[:500]}") from error
+            raise StoreError(f"the store did not take the {self._signal}: {text[:500]}") from error
 
     def close(self) -> None:
         """Let the engine go. Call before the store is closed."""
@@ -96,12 +98,16 @@ class OtlpWriter:
 
         The schema goes by its file: the engine would write one given as a string into the working directory.
         """
-        settings = {**_SETTINGS, "format_schema": f"{sql.proto()}:Request", "insert_deduplication_token": token}
+        settings = {
+            **_SETTINGS,
+            "format_schema": f"{sql.proto(self._signal)}:Request",
+            "insert_deduplication_token": token,
+        }
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with self._lock:
             if self._engine is None:
                 self._engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
-            inserter = self._engine.send_insert(f"INSERT INTO otlp_traces SETTINGS {clause}", "Protobuf")
+            inserter = self._engine.send_insert(f"INSERT INTO otlp_{self._signal} SETTINGS {clause}", "Protobuf")
             try:
                 inserter.append(segment)  # type: ignore[no-untyped-call]
                 inserter.finish()

@@ -11,7 +11,7 @@ import pyarrow as pa
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 
 from leyden_store.otlp import read_value
-from leyden_store.spans import Attributes, AttributeValue, Event, Link, Span
+from leyden_store.spans import Attributes, AttributeValue, Event, Link, LogRecord, Span
 
 Pairs = Iterable[tuple[str, str]]
 
@@ -21,6 +21,20 @@ def spans(table: pa.Table) -> Iterator[Span]:
     for batch in table.to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
             yield _span(row)
+
+
+def log_records(table: pa.Table) -> Iterator[LogRecord]:
+    """Read the result of `queries/logs.sql`, in its order."""
+    for row in table.to_pylist():
+        yield LogRecord(
+            time_ns=row["time_ns"],
+            name=row["name"],
+            trace_id=row["trace_id"],
+            span_id=row["span_id"],
+            scope_name=row["scope_name"],
+            body=row["body"] if row["body_type"] == "string_value" else _value(row["body"], row["body_type"]),
+            attributes=_attributes(row["attributes"], dict(row["types"])),
+        )
 
 
 def _span(row: Mapping[str, Any]) -> Span:

@@ -18,9 +18,9 @@ def query(name: str) -> str:
     return statement
 
 
-def proto() -> Path:
-    """The file of the Protobuf schema that ClickHouse reads OTLP trace requests with."""
-    return Path(str(_PACKAGE / "schema" / "otlp_traces.proto"))
+def proto(signal: str = "traces") -> Path:
+    """The file of the Protobuf schema that ClickHouse reads OTLP requests of a signal (traces, logs) with."""
+    return Path(str(_PACKAGE / "schema" / f"otlp_{signal}.proto"))
 
 
 def migrations() -> list[tuple[int, str, list[str]]]:

@@ -34,7 +34,8 @@ _BODY = "body"
 def join_logs(spans: Iterable[Span], logs: Iterable[LogRecord]) -> list[Span]:
     """Give each span the named log records that point at it, as events in order of time.
 
-    A record's body that is an object joins its attributes; any other stands under `body`.
+    A record's body that is an object joins its attributes; any other stands under `body`. A record that is told twice,
+    or that the span has as an event already (an export of both, read again), counts once.
     """
     found: dict[tuple[str, str], list[Event]] = {}
     for record in logs:
@@ -57,7 +58,11 @@ def _event(record: LogRecord) -> Event:
 def _with_events(span: Span, events: Sequence[Event]) -> Span:
     if not events:
         return span
-    return replace(span, events=tuple(sorted([*span.events, *events], key=lambda event: event.time_ns)))
+    told = list(span.events)
+    for event in events:
+        if event not in told:
+            told.append(event)
+    return replace(span, events=tuple(sorted(told, key=lambda event: event.time_ns)))
 
 
 def matches(span: Span) -> bool:
