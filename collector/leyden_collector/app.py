@@ -6,17 +6,18 @@ import asyncio
 import time
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Query
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from leyden_collector import api, otlp_http
-from leyden_collector.access import Access, LocalNamesOnly
+from leyden_collector.access import Access
+from leyden_collector.api import errors
+from leyden_collector.door import Door
 from leyden_collector.flusher import Flusher
 from leyden_collector.gateway import Gateway
 from leyden_collector.intake import Intake
+from leyden_collector.local_names import LocalNamesOnly
 from leyden_collector.spool import Spool
-from leyden_store.errors import LeydenError
 from leyden_store.lightning import LightningStore
 
 
@@ -26,23 +27,14 @@ def create_app(
     """Put the routes together. The caller starts and stops the parts."""
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
     counts = intake.counts
-    app.include_router(otlp_http.router(intake))
-    app.include_router(api.router(store, access))
-    if access.anonymous:
+    app.include_router(otlp_http.router(intake, access))
+    app.include_router(api.router(store))
+    app.add_middleware(Door, access=access)
+    if not access.enforced:
         app.add_middleware(LocalNamesOnly)
+    errors.install(app)
     if gateway is not None:
         app.include_router(gateway.router())
-
-    @app.exception_handler(LeydenError)
-    async def said_plainly(_request: Request, error: Exception) -> Response:
-        return JSONResponse({"detail": str(error)}, 503)
-
-    @app.exception_handler(RequestValidationError)
-    async def refused(_request: Request, error: Exception) -> Response:
-        # Without the input that FastAPI would repeat: a NaN in it cannot be written as JSON.
-        assert isinstance(error, RequestValidationError)
-        said = [{key: part[key] for key in ("type", "loc", "msg")} for part in error.errors()]
-        return JSONResponse({"detail": said}, 422)
 
     @app.get("/health", tags=["state"], summary="The process is alive")
     async def health() -> dict[str, str]:

@@ -21,11 +21,13 @@ from chdb.state.sqlitelike import connect
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from leyden_collector.access import REFUSAL, Access
+from leyden_collector.access import Access, AccessDenied
+from leyden_collector.door import grant_of, headers_of
 from leyden_collector.inflate import BodyCorrupt, BodyTooLarge, EncodingUnsupported, read_body
 from leyden_collector.native_revision import UnknownType, with_revision
 from leyden_store.errors import QueryRefused
 from leyden_store.guard import check
+from leyden_store.keys import Scope
 
 _READER_LIMITS = ("max_execution_time = 60", "max_result_bytes = 1000000000", "max_memory_usage = 4000000000")
 
@@ -79,9 +81,13 @@ class Gateway:
         @routes.api_route("/clickhouse", methods=["GET", "POST"], summary="Query the store (ClickHouse HTTP interface)")
         @routes.api_route("/clickhouse/", methods=["GET", "POST"], include_in_schema=False)
         async def clickhouse(request: Request) -> Response:
-            admin = self._access.is_admin(request)
-            if not (admin or self._access.anonymous):
-                return _failure(f"Code: 516. DB::Exception: {REFUSAL} (AUTHENTICATION_FAILED)", 401)
+            try:
+                grant = await grant_of(request, self._access)
+                grant.require(Scope.READ)
+            except AccessDenied as error:
+                said = f"Code: 516. DB::Exception: {error} (AUTHENTICATION_FAILED)"
+                return _failure(said, error.status, headers_of(error))
+            admin = grant.may(Scope.ADMIN)
             try:
                 asked = await _read(request, _MAX_INSERT_BYTES if admin else _MAX_QUERY_BYTES)
             except (BodyTooLarge, BodyCorrupt, EncodingUnsupported) as error:
@@ -180,10 +186,10 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def _failure(message: str, status: int = 500) -> Response:
+def _failure(message: str, status: int = 500, more: Mapping[str, str] | None = None) -> Response:
     """An error as a server words it: the text with its code, and the code in a header."""
     start = message.find("Code: ")
     text = message[start:] if start >= 0 else message
     code = re.match(r"Code: (\d+)", text)
-    headers = {"X-ClickHouse-Exception-Code": code[1] if code else "1000"}
+    headers = {"X-ClickHouse-Exception-Code": code[1] if code else "1000", **(more or {})}
     return Response(text, status, headers, media_type="text/plain")

@@ -16,10 +16,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
+from leyden_collector.access import Access, AccessDenied
 from leyden_collector.inflate import MAX_BODY_BYTES, BodyCorrupt, BodyTooLarge, inflated
 from leyden_collector.intake import Intake
+from leyden_collector.projects import bind_traces
 from leyden_collector.spool import SpoolFull
-from leyden_store.errors import LeydenError, OtlpInvalid
+from leyden_store.errors import LeydenError, OtlpInvalid, StoreError
+from leyden_store.keys import Scope
 
 _COLLECTOR = "/opentelemetry.proto.collector."
 _HANDLERS = 32
@@ -37,8 +40,17 @@ _HTTP_STATUS = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: 413,
     grpc.StatusCode.UNIMPLEMENTED: 501,
     grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
 }
 """How the counts name what was refused: by the status that OTLP/HTTP gives for the same reason."""
+
+
+_DENIED = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
 
 
 class GrpcAddressInUse(LeydenError):
@@ -60,9 +72,9 @@ class OtlpGrpc:
                 f"cannot listen on {address}; choose another with --grpc-port, or none with --no-grpc"
             ) from error
 
-    def start(self, intake: Intake) -> None:
-        """Begin to take requests."""
-        self._server.add_generic_rpc_handlers((_Services(intake),))
+    def start(self, intake: Intake, access: Access) -> None:
+        """Begin to take requests, from senders whose key lets them."""
+        self._server.add_generic_rpc_handlers((_Services(intake, access),))
         self._server.start()
 
     def stop(self) -> None:
@@ -73,8 +85,9 @@ class OtlpGrpc:
 class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Finds the handler of a method; what has none is UNIMPLEMENTED."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, access: Access) -> None:
         self._intake = intake
+        self._access = access
         self._handlers: dict[str, Callable[[bytes, grpc.ServicerContext], bytes]] = {
             f"{_COLLECTOR}trace.v1.TraceService/Export": self._traces,
             f"{_COLLECTOR}metrics.v1.MetricsService/Export": self._not_stored,
@@ -89,9 +102,15 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _traces(self, message: bytes, context: grpc.ServicerContext) -> bytes:
         try:
-            taken = self._intake.traces(_plain(message))
+            grant = self._access.authorize(_metadata(context), peer=context.peer().rpartition(":")[0])
+            grant.require(Scope.INGEST)
+            taken = self._intake.traces(bind_traces(_plain(message), grant.project))
             if taken.spooled is not None:
                 taken.spooled.result()
+        except AccessDenied as error:
+            self._refuse(context, _DENIED[error.status], str(error))
+        except StoreError as error:
+            self._refuse(context, grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=1)
         except BodyTooLarge as error:
             self._refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except (BodyCorrupt, OtlpInvalid) as error:
@@ -99,7 +118,8 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         except SpoolFull as error:
             self._refuse(context, grpc.StatusCode.UNAVAILABLE, str(error), retry_after_s=1)
         self._intake.taken(taken)
-        return taken.answer().SerializeToString()
+        answer: bytes = taken.answer().SerializeToString()
+        return answer
 
     def _not_stored(self, _message: bytes, context: grpc.ServicerContext) -> bytes:
         self._refuse(
@@ -136,6 +156,11 @@ def _plain(message: bytes) -> bytes:
     if message.startswith(b"\x78") and len(message) > 1 and int.from_bytes(message[:2]) % 31 == 0:
         return inflated(message, "deflate")
     return message
+
+
+def _metadata(context: grpc.ServicerContext) -> dict[str, str]:
+    """The call's metadata that is text: what headers are to HTTP."""
+    return {name: value for name, value in context.invocation_metadata() if isinstance(value, str)}
 
 
 def _healthy(message: bytes, context: grpc.ServicerContext) -> bytes:

@@ -13,20 +13,25 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 
+from leyden_collector.access import Access, AccessDenied
+from leyden_collector.door import grant_of, headers_of
 from leyden_collector.inflate import BodyCorrupt, BodyTooLarge, EncodingUnsupported, read_body
 from leyden_collector.intake import Intake
+from leyden_collector.projects import bind_traces
 from leyden_collector.spool import SpoolFull
-from leyden_store.errors import OtlpInvalid
+from leyden_store.errors import OtlpInvalid, StoreError
+from leyden_store.keys import Scope
 from leyden_store.otlp import json_to_protobuf
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 
 # google.rpc.Code
 _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAVAILABLE = 3, 8, 12, 14
+_PERMISSION = {401: 16, 403: 7, 429: 8}
 
 
-def router(intake: Intake) -> APIRouter:
-    """The OTLP routes over an intake."""
+def router(intake: Intake, access: Access) -> APIRouter:
+    """The OTLP routes over an intake, for senders whose key lets them."""
     routes = APIRouter(tags=["otlp"])
 
     @routes.post("/v1/traces", summary="Take spans (OTLP/HTTP)")
@@ -35,12 +40,19 @@ def router(intake: Intake) -> APIRouter:
         if kind not in (PROTOBUF, JSON):
             return _refuse(intake, PROTOBUF, 415, _INVALID_ARGUMENT, f"send {PROTOBUF} or {JSON}, not {kind!r}")
         try:
+            grant = await grant_of(request, access)
+            grant.require(Scope.INGEST)
             body = await read_body(request.stream(), request.headers.get("content-encoding", ""))
             if kind == JSON:
                 body = json_to_protobuf(body) if body else b""
-            taken = intake.traces(body)
+            taken = intake.traces(bind_traces(body, grant.project))
             if taken.spooled is not None:
                 await asyncio.wrap_future(taken.spooled)
+        except AccessDenied as error:
+            # 401 and 403 are final for an exporter: it says so and drops, which a wrong key's owner will see.
+            return _refuse(intake, kind, error.status, _PERMISSION[error.status], str(error), headers_of(error))
+        except StoreError as error:
+            return _refuse(intake, kind, 503, _UNAVAILABLE, str(error), {"Retry-After": "1"})
         except BodyTooLarge as error:
             return _refuse(intake, kind, 413, _RESOURCE_EXHAUSTED, str(error))
         except EncodingUnsupported as error:

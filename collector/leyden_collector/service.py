@@ -25,6 +25,7 @@ from leyden_collector.spool import Limits, Spool
 from leyden_store import dsn as dsns
 from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.ingest import OtlpWriter
+from leyden_store.keys import Keys
 from leyden_store.lightning import LightningStore
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def serve(
         writer = OtlpWriter(store.connection)
         flusher = Flusher(spool, writer, folder / "quarantine")
         token = os.environ.get("LEYDEN_TOKEN") or secrets.token_urlsafe(32)
-        access = Access(token, anonymous=is_loopback(settings.host))
+        access = Access(token, anonymous=is_loopback(settings.host), keys=Keys(store.connection))
         path, holder = store.connection.engine_path, store.connection.holder
         gateway = Gateway(path, access) if path is not None else None
         intake = Intake(spool)
@@ -94,7 +95,7 @@ def serve(
             if holder is not None:
                 holder.announce(f"{url}/clickhouse", token)
             if grpc is not None:
-                grpc.start(intake)
+                grpc.start(intake, access)
             on_ready(Endpoints(url, f"http://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
 
         flusher.start()

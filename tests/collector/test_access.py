@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.rpc.status_pb2 import Status
 
-from leyden_collector.access import is_loopback
+from leyden_collector.local_names import is_loopback
 from leyden_store.holder import read_holder
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
@@ -25,7 +26,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """One that listens beyond its machine, with a token of its operator's."""
     folder = tmp_path_factory.mktemp("exposed")
     with Collector(f"chdb://{folder}/store", folder, "--host", "0.0.0.0", env={"LEYDEN_TOKEN": "secret"}) as running:
-        running.send(encode_traces([make(1), chat(2, parent=1)]))
+        running.send(encode_traces([make(1), chat(2, parent=1)]), Authorization="Bearer secret")
         yield running
 
 
@@ -38,7 +39,7 @@ def test_on_loopback_everybody_reads(collector: Collector, path: str) -> None:
 
 @pytest.mark.parametrize("path", READS)
 def test_beyond_the_machine_reading_needs_the_token(exposed: Collector, path: str) -> None:
-    exposed.flush()
+    assert ask(f"{exposed.url}/api/flush", b"", X_API_Key="secret").status == 200
     assert ask(exposed.url + path).status == 401
     assert ask(exposed.url + path, Authorization="Bearer wrong").status == 401
     basic = b64encode(b"anybody:secret").decode()
@@ -46,6 +47,7 @@ def test_beyond_the_machine_reading_needs_the_token(exposed: Collector, path: st
         {"Authorization": "Bearer secret"},
         {"Authorization": f"Basic {basic}"},
         {"X_ClickHouse_Key": "secret"},
+        {"X_API_Key": "secret"},
     ):
         assert ask(exposed.url + path, **given).status == 200
 
@@ -56,9 +58,12 @@ def test_beyond_the_machine_giving_rewards_needs_the_token(exposed: Collector) -
     assert ask(f"{exposed.url}/api/rewards", REWARD, **reward, Authorization="Bearer secret").json() == {"stored": 1}
 
 
-def test_beyond_the_machine_agents_still_send_and_states_are_seen(exposed: Collector) -> None:
-    assert exposed.send(encode_traces([make(9)])).status == 200
-    for path in ("/health", "/ready", "/metrics", "/clickhouse/ping"):
+def test_beyond_the_machine_sending_spans_needs_the_token_and_states_are_seen(exposed: Collector) -> None:
+    refused = exposed.send(encode_traces([make(9)]))
+    assert refused.status == 401
+    assert Status.FromString(refused.body).code == 16
+    assert exposed.send(encode_traces([make(9)]), X_API_Key="secret").status == 200
+    for path in ("/health", "/ready", "/metrics", "/clickhouse/ping", "/docs"):
         assert ask(exposed.url + path).status == 200
 
 
