@@ -4,69 +4,125 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 
-from leyden_collector.spool import Spool
+from leyden_collector import log_records
+from leyden_collector.processors import Pipeline, Processed
 from leyden_store.errors import OtlpInvalid
 
-Processor = Callable[[bytes], bytes]
-"""A valid export request in, the one to store out; empty when nothing of it is to be stored."""
+Signal = Literal["traces", "logs"]
+
+NO_IDS, PROCESSOR_FAILED = "no_ids", "processor_failed"
+
+_REASONS = {
+    NO_IDS: "have no valid trace id and span id",
+    log_records.OTHER_LOG: "are no GenAI events (`gen_ai.*`), which are the only log records stored",
+    log_records.NO_SPAN: "name no span by valid trace and span ids",
+    PROCESSOR_FAILED: "were refused because a processor failed on them",
+}
+_ITEMS = {"traces": "spans", "logs": "log records"}
+
+
+class Sink(Protocol):
+    """Where requests go: a spool, or what stands before one."""
+
+    def append(self, request: bytes) -> Future[None]:
+        """Take a request; the future is done when it is on disk. Raises SpoolFull, from here or from the future."""
 
 
 class Counts(Counter[str]):
-    """What became of spans and requests: accepted_spans, rejected_spans, accepted_requests, refused_requests."""
+    """What became of spans, records and requests.
+
+    accepted_spans, accepted_log_records, accepted_requests, refused_requests; `rejected_spans` and
+    `rejected_log_records`, both also with `:REASON`; `refused_STATUS`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A request that is taken once `spooled` is done; None when there was nothing to spool."""
+    """A request that is taken once `spooled` is done; None when there was nothing to spool.
 
+    rejected: how many of its spans or records can never be stored, by reason
+    """
+
+    signal: Signal
     accepted: int
-    rejected: int
+    rejected: Mapping[str, int]
     spooled: Future[None] | None
 
-    def answer(self) -> ExportTraceServiceResponse:
-        """What the sender is told: nothing, or how many spans can never be stored and why."""
-        answer = ExportTraceServiceResponse()
-        if self.rejected:
-            answer.partial_success.rejected_spans = self.rejected
-            answer.partial_success.error_message = f"{self.rejected} spans have no valid trace id and span id"
-        return answer
+    def answer(self) -> ExportTraceServiceResponse | ExportLogsServiceResponse:
+        """What the sender is told: nothing, or how many can never be stored and why."""
+        said = "; ".join(f"{n} {_ITEMS[self.signal]} {_REASONS[reason]}" for reason, n in self.rejected.items())
+        count = sum(self.rejected.values())
+        if self.signal == "logs":
+            logs = ExportLogsServiceResponse()
+            if count:
+                logs.partial_success.rejected_log_records, logs.partial_success.error_message = count, said
+            return logs
+        traces = ExportTraceServiceResponse()
+        if count:
+            traces.partial_success.rejected_spans, traces.partial_success.error_message = count, said
+        return traces
 
 
 class Intake:
-    """Takes trace requests into a spool. `process` may change what is stored, before its first byte is on disk."""
+    """Takes export requests into spools, one a signal. The pipeline runs before the first byte is on disk."""
 
-    def __init__(self, spool: Spool, process: Processor | None = None) -> None:
+    def __init__(self, spool: Sink, logs: Sink, pipeline: Pipeline | None = None) -> None:
         self.counts = Counts()
         self._lock = threading.Lock()
         self._spool = spool
-        self._process = process
+        self._logs = logs
+        self._pipeline = pipeline
 
     def traces(self, body: bytes) -> Taken:
         """Take an encoded ExportTraceServiceRequest. Raises OtlpInvalid, or SpoolFull (also from the future)."""
-        body, accepted, rejected = checked(body)
-        if accepted and self._process is not None:
-            body = self._process(body)
-        return Taken(accepted, rejected, self._spool.append(body) if accepted and body else None)
+        body, accepted, without_ids = checked(body)
+        rejected = {NO_IDS: without_ids} if without_ids else {}
+        if accepted and self._pipeline is not None:
+            body, accepted = _left(self._pipeline.traces(body), accepted, rejected)
+        return Taken("traces", accepted, rejected, self._spool.append(body) if accepted and body else None)
+
+    def logs(self, body: bytes) -> Taken:
+        """Take an encoded ExportLogsServiceRequest: GenAI's events. Raises as `traces` does."""
+        body, accepted, rejected = log_records.checked(body)
+        if accepted and self._pipeline is not None:
+            body, accepted = _left(self._pipeline.logs(body), accepted, rejected)
+        return Taken("logs", accepted, rejected, self._logs.append(body) if accepted and body else None)
+
+    def take(self, signal: Signal, body: bytes) -> Taken:
+        """Take an encoded export request of a signal."""
+        return self.traces(body) if signal == "traces" else self.logs(body)
 
     def taken(self, taken: Taken) -> None:
         """Count a request whose future is done."""
+        items = _ITEMS[taken.signal].replace(" ", "_")
         with self._lock:
-            self.counts.update(accepted_requests=1, accepted_spans=taken.accepted, rejected_spans=taken.rejected)
+            self.counts.update({"accepted_requests": 1, f"accepted_{items}": taken.accepted})
+            for reason, count in taken.rejected.items():
+                self.counts.update({f"rejected_{items}": count, f"rejected_{items}:{reason}": count})
 
     def refused(self, status: int) -> None:
         """Count a request that was refused with this HTTP status."""
         with self._lock:
             self.counts.update({"refused_requests": 1, f"refused_{status}": 1})
+
+
+def _left(processed: Processed, accepted: int, rejected: dict[str, int]) -> tuple[bytes, int]:
+    """What the pipeline left of a request; what a processor failed on is rejected."""
+    if processed.rejected:
+        rejected[PROCESSOR_FAILED] = processed.rejected
+    return processed.body, accepted - processed.rejected
 
 
 def checked(body: bytes) -> tuple[bytes, int, int]:

@@ -1,4 +1,4 @@
-"""OTLP over gRPC: `TraceService/Export`, the request's bytes passed on undecoded, answered as the specification says.
+"""OTLP over gRPC: traces and logs, the request's bytes passed on undecoded, answered as the specification says.
 
 https://opentelemetry.io/docs/specs/otlp/#otlpgrpc: a full spool is UNAVAILABLE with a RetryInfo, a message over the
 limit RESOURCE_EXHAUSTED without one (never retry it), everything malformed INVALID_ARGUMENT.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NoReturn
 
 import grpc
@@ -18,8 +19,8 @@ from google.rpc.status_pb2 import Status
 
 from leyden_collector.access import Access, AccessDenied
 from leyden_collector.inflate import MAX_BODY_BYTES, BodyCorrupt, BodyTooLarge, inflated
-from leyden_collector.intake import Intake
-from leyden_collector.projects import bind_traces
+from leyden_collector.intake import Intake, Signal
+from leyden_collector.projects import bound
 from leyden_collector.spool import SpoolFull
 from leyden_store.errors import LeydenError, OtlpInvalid, StoreError
 from leyden_store.keys import Scope
@@ -89,9 +90,9 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._intake = intake
         self._access = access
         self._handlers: dict[str, Callable[[bytes, grpc.ServicerContext], bytes]] = {
-            f"{_COLLECTOR}trace.v1.TraceService/Export": self._traces,
+            f"{_COLLECTOR}trace.v1.TraceService/Export": partial(self._export, "traces"),
+            f"{_COLLECTOR}logs.v1.LogsService/Export": partial(self._export, "logs"),
             f"{_COLLECTOR}metrics.v1.MetricsService/Export": self._not_stored,
-            f"{_COLLECTOR}logs.v1.LogsService/Export": self._not_stored,
             "/grpc.health.v1.Health/Check": _healthy,
         }
 
@@ -100,11 +101,11 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
         handler = self._handlers.get(details.method)
         return None if handler is None else grpc.unary_unary_rpc_method_handler(handler)
 
-    def _traces(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+    def _export(self, signal: Signal, message: bytes, context: grpc.ServicerContext) -> bytes:
         try:
             grant = self._access.authorize(_metadata(context), peer=context.peer().rpartition(":")[0])
             grant.require(Scope.INGEST)
-            taken = self._intake.traces(bind_traces(_plain(message), grant.project))
+            taken = self._intake.take(signal, bound(signal, _plain(message), grant.project))
             if taken.spooled is not None:
                 taken.spooled.result()
         except AccessDenied as error:
@@ -123,7 +124,9 @@ class _Services(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _not_stored(self, _message: bytes, context: grpc.ServicerContext) -> bytes:
         self._refuse(
-            context, grpc.StatusCode.UNIMPLEMENTED, "this collector stores traces; set the other exporters to none"
+            context,
+            grpc.StatusCode.UNIMPLEMENTED,
+            "this collector stores traces and GenAI's log events; export no metrics to it",
         )
 
     def _refuse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableSequence
-from typing import Any
+from typing import Any, Literal
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -12,6 +12,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from leyden_store.errors import OtlpInvalid
 
 _NAME = "leyden.project"
+
+
+def bound(signal: Literal["traces", "logs"], body: bytes, project: str) -> bytes:
+    """An encoded request of a signal, all of it in `project`; untouched when that is "". Raises OtlpInvalid."""
+    return bind_traces(body, project) if signal == "traces" else bind_logs(body, project)
 
 
 def bind_traces(body: bytes, project: str) -> bytes:

@@ -9,22 +9,25 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from leyden_collector import metrics
 from leyden_collector.access import Access, is_loopback
 from leyden_collector.app import create_app
-from leyden_collector.flusher import Flusher
 from leyden_collector.gateway import Gateway
 from leyden_collector.intake import Intake
+from leyden_collector.lanes import Lanes
 from leyden_collector.otlp_grpc import OtlpGrpc
-from leyden_collector.spool import Limits, Spool
+from leyden_collector.processors import Pipeline
+from leyden_collector.processors.config import make
+from leyden_collector.processors.tail import Tail
+from leyden_collector.settings import Settings
 from leyden_store import dsn as dsns
 from leyden_store.errors import LeydenError, StoreLocked
-from leyden_store.ingest import OtlpWriter
 from leyden_store.keys import Keys
 from leyden_store.lightning import LightningStore
 
@@ -35,21 +38,6 @@ _DRAIN_S = 15.0
 
 class AddressInUse(LeydenError):
     """Something else listens at the address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the collector runs. spool: a folder; None is in an embedded store's, else in `./.leyden/spool`.
-
-    Ports: 0 takes a free one; grpc_port None takes no gRPC.
-    """
-
-    dsn: str | None = None
-    host: str = "127.0.0.1"
-    http_port: int = 4318
-    grpc_port: int | None = 4317
-    spool: Path | None = None
-    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +59,23 @@ def serve(
     Raises the store's errors, and AddressInUse when the port is taken.
     """
     listener = _listen(settings.host, settings.http_port)
-    grpc = None if settings.grpc_port is None else OtlpGrpc(settings.host, settings.grpc_port)
-    with listener, LightningStore.open(settings.dsn) as store:
+    grpc = None if settings.grpc_at is None else OtlpGrpc(settings.host, settings.grpc_at)
+    with listener, LightningStore.open(settings.store) as store:
         if held := store.connection.gateway:
             where = held.url.removesuffix("/clickhouse")
             raise StoreLocked(f"another collector (process {held.pid}) serves this store at {where}; send spans there")
         url = f"http://{_reachable(settings.host)}:{listener.getsockname()[1]}"
-        folder = settings.spool or _spool_folder(store)
-        flusher: Flusher
-        spool = Spool(folder / "traces", settings.limits, lambda: flusher.wake())
-        writer = OtlpWriter(store.connection)
-        flusher = Flusher(spool, writer, folder / "quarantine")
+        folder = settings.spool.folder or _spool_folder(store)
+        processors = make(settings.processors)
+        pipeline = Pipeline(processors) if processors else None
+        lanes = Lanes(folder, settings.spool.limits(), store.connection)
+        tail = Tail(settings.tail, folder, lanes.traces, lanes.logs) if settings.tail else None
         token = os.environ.get("LEYDEN_TOKEN") or secrets.token_urlsafe(32)
         access = Access(token, anonymous=is_loopback(settings.host), keys=Keys(store.connection))
         path, holder = store.connection.engine_path, store.connection.holder
         gateway = Gateway(path, access) if path is not None else None
-        intake = Intake(spool)
-        app = create_app(store, intake, spool, flusher, gateway, access)
+        intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
+        app = create_app(store, intake, lanes, gateway, access, lambda: metrics.families(intake, lanes, pipeline, tail))
         if extend is not None:
             extend(app, store)
 
@@ -98,17 +86,19 @@ def serve(
                 grpc.start(intake, access)
             on_ready(Endpoints(url, f"http://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
 
-        flusher.start()
+        lanes.start()
+        if tail is not None:
+            tail.start()
         server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), ready)
         try:
             server.run(sockets=[listener])
         finally:
             if grpc is not None:
                 grpc.stop()
-            spool.stop()
-            if not flusher.stop(deadline_s=_DRAIN_S):
-                log.warning("%d bytes stay in the spool %s; they are stored at the next start", spool.bytes, folder)
-            writer.close()
+            if tail is not None:
+                tail.stop()
+            if not lanes.stop(_DRAIN_S):
+                log.warning("%d bytes stay in the spool %s; they are stored at the next start", lanes.bytes, folder)
             if gateway is not None:
                 gateway.close()
 

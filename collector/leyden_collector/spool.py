@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from leyden_collector.exposition import Histogram
 from leyden_store.errors import StoreError
 from leyden_store.ingest import varint
 
@@ -65,6 +66,9 @@ class Spool:
             _cut_torn_tail(path)
         self._number = int(self.closed[-1].stem) if self.closed else 0
         self.bytes = sum(path.stat().st_size for path in self.closed)
+        self.lag = Histogram()
+        # When a segment's first request was acknowledged (Unix time); of one left by an earlier process, its last.
+        self._since = {path: path.stat().st_mtime for path in self.closed}
         self._file: int | None = None
         self._path: Path | None = None
         self._size = 0
@@ -104,8 +108,14 @@ class Spool:
         path.unlink()
         with self._wake:
             self.closed.popleft()
+            self.lag.observe(max(0.0, time.time() - self._since.pop(path)))
             self.bytes -= size
             self._wake.notify()
+
+    def oldest_s(self) -> float:
+        """Age in seconds of the oldest request that is acknowledged and not stored; 0 when there is none."""
+        with self._wake:
+            return max(0.0, time.time() - min(self._since.values())) if self._since else 0.0
 
     @property
     def empty(self) -> bool:
@@ -169,6 +179,7 @@ class Spool:
         with self._wake:
             self._number, self._path, self._file = self._number + 1, path, file
             self._size, self._opened_at = 0, time.monotonic()
+            self._since[path] = time.time()
         _sync_folder(self._folder)
 
     def _close(self) -> None:
@@ -181,6 +192,7 @@ class Spool:
                 self.closed.append(self._path)
             else:
                 self._path.unlink()
+                del self._since[self._path]
         self._on_closed()
 
     def _due(self) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leyden.cli._shared import add_store
 
@@ -16,8 +15,11 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("up", help="take traces and serve the store", description=__doc__)
     add_store(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--http-port", type=int, default=4318, metavar="PORT", help="default: 4318; 0 takes a free one")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="every setting, as TOML (default: $LEYDEN_CONFIG, else none)"
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--http-port", type=int, metavar="PORT", help="default: 4318; 0 takes a free one")
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--grpc-port", type=int, metavar="PORT", help="default: 4317 beside 4318, else a free one; 0 takes a free one"
@@ -26,22 +28,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--spool", type=Path, metavar="DIR", help="where requests wait for the store (default: beside it)"
     )
+    parser.add_argument("--log-format", choices=["text", "json"], help="default: text")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    from leyden_collector.service import Settings, serve
+    from leyden_collector.saying import set_up
+    from leyden_collector.service import serve
+    from leyden_collector.settings import Settings
 
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # the store's own words say what its retries mean
-    grpc_port = args.grpc_port if args.grpc_port is not None else 4317 if args.http_port == 4318 else 0
-    settings = Settings(
-        dsn=args.store,
-        host=args.host,
-        http_port=args.http_port,
-        grpc_port=None if args.no_grpc else grpc_port,
-        spool=args.spool,
-    )
+    given: dict[str, Any] = {
+        "store": args.store,
+        "host": args.host,
+        "http_port": args.http_port,
+        "grpc": False if args.no_grpc else None,
+        "grpc_port": args.grpc_port,
+        "spool": {"folder": args.spool} if args.spool else None,
+        "logging": {"format": args.log_format} if args.log_format else None,
+    }
+    settings = Settings.load(args.config, {name: value for name, value in given.items() if value is not None})
+    set_up(settings.logging)
     serve(settings, _ready)
     return 0
 

@@ -151,9 +151,8 @@ def test_spans_without_ids_are_rejected_by_count_and_the_rest_is_stored(collecto
     assert stored(collector, 501) == ["span 4"]
 
 
-@pytest.mark.parametrize("signal", ["logs", "metrics"])
-def test_other_signals_are_unimplemented(collector: Collector, signal: str) -> None:
-    answer = ask(f"{collector.url}/v1/{signal}", b"")
+def test_metrics_are_unimplemented(collector: Collector) -> None:
+    answer = ask(f"{collector.url}/v1/metrics", b"")
     assert (answer.status, status_of(answer).code) == (501, 12)
 
 

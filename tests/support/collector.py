@@ -140,4 +140,5 @@ class Collector:
     def metrics(self) -> dict[str, float]:
         """Its metrics by name."""
         text = ask(f"{self.url}/metrics").body.decode()
-        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in text.splitlines())}
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
