@@ -5,6 +5,7 @@ The ClickHouse views extract the same in SQL; this is the one place that says it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +25,17 @@ SOURCES: dict[str, tuple[str, ...]] = {
         "mlflow.trace.session",
         "ai.telemetry.metadata.sessionId",
     ),
+    "user_id": (
+        "user.id",
+        "enduser.id",
+        "langfuse.user.id",
+        "traceloop.association.properties.user_id",
+        "mlflow.trace.user",
+        "ai.telemetry.metadata.userId",
+    ),
     "policy_version": ("leyden.policy.version",),
 }
-"""Column → attribute names, the first one present wins, on the span before on the resource."""
+"""Column → attribute names, the first one that names something wins, on the span before on the resource."""
 
 TOKEN_ARRAYS = ("prompt_token_ids", "response_token_ids", "response_logprobs")
 """Columns whose attribute (`leyden.` before the name) leaves `Span.attributes`: they are heavy and kept once."""
@@ -42,6 +51,7 @@ def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:
         "group_id": _text(_first(attributes, resource, SOURCES["group_id"])),
         "attempt": _integer(attempt),
         "session_id": _text(_first(attributes, resource, SOURCES["session_id"])),
+        "user_id": _text(_first(attributes, resource, SOURCES["user_id"])),
         "policy_version": _text(version) or None,
         "prompt_token_ids": _integers(attributes.get("leyden.prompt_token_ids")),
         "response_token_ids": _integers(attributes.get("leyden.response_token_ids")),
@@ -64,32 +74,25 @@ def columns_to_attributes(span: Span) -> dict[str, AttributeValue]:
     return missing
 
 
-def _first(attributes: Attributes, resource: Attributes, names: Sequence[str]) -> AttributeValue:
+def _first(attributes: Attributes, resource: Attributes, names: Sequence[str]) -> str | int | None:
+    """The first that names something: a text or a whole number. True, 0.5 or a list names nothing."""
     for name in names:
         for source in (attributes, resource):
             value = source.get(name)
-            if value is not None and value != "":
+            if (isinstance(value, str) and value != "") or type(value) is int:
                 return value
     return None
 
 
-def _text(value: AttributeValue) -> str:
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+def _text(value: str | int | None) -> str:
+    return "" if value is None else str(value)
 
 
-def _integer(value: AttributeValue) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str):
-        try:
-            return int(value)
-        except ValueError:
-            return None
-    return None
+def _integer(value: str | int | None) -> int | None:
+    """As ClickHouse's toInt32OrNull reads it."""
+    text = _text(value)
+    number = int(text) if re.fullmatch(r"[+-]?[0-9]{1,20}", text) else None
+    return number if number is not None and -(2**31) <= number < 2**31 else None
 
 
 def _integers(value: AttributeValue) -> list[int] | None:

@@ -33,6 +33,9 @@ ENGINE = ReplacingMergeTree(AppliedAt) ORDER BY Name
 _OBJECT = re.compile(r"CREATE\s+(?P<kind>TABLE|MATERIALIZED VIEW)\s+IF NOT EXISTS\s+(?P<name>\w+)\s")
 _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION\s+(\w+)\s")
 
+_FORMER = {"otlp_traces_mv": "view"}
+"""What migrations made before definitions were recorded, and nothing defines any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -71,7 +74,6 @@ def apply(connection: Connection) -> list[str]:
     What a later Leyden wrote is left as it is: collectors of two versions on one server do not undo each other.
     Call it under the migration lock.
     """
-    connection.ddl(_CREATE)
     functions, defined = definitions()
     changed, vanished = _difference(connection, defined)
     if not changed and not vanished:
@@ -87,7 +89,8 @@ def apply(connection: Connection) -> list[str]:
     try:
         for function in functions:
             connection.ddl(own(function))
-        for definition in changed:
+        # A landing table made `AS` another changes with it, whatever its own text says.
+        for definition in sorted({*changed, *(d for d in defined if d.kind == "table")}, key=defined.index):
             statement = own(definition.statement)
             if existing.get(definition.name) != definition.kind:
                 connection.ddl(statement)
@@ -103,6 +106,7 @@ def apply(connection: Connection) -> list[str]:
         connection.ddl(f"DROP {'VIEW' if kind == 'view' else 'TABLE'} IF EXISTS {name}")
     for statement in dropped:
         connection.ddl(statement)
+    connection.ddl(_CREATE)
     connection.insert(
         "schema_definitions",
         [{"Name": d.name, "Kind": d.kind, "Hash": d.hash, "Leyden": _leyden(), "Dropped": False} for d in changed]
@@ -117,7 +121,8 @@ def apply(connection: Connection) -> list[str]:
 def _difference(connection: Connection, defined: Iterable[Definition]) -> tuple[list[Definition], dict[str, str]]:
     """What must be applied, and what is defined no more: names and kinds."""
     if not connection.rows("EXISTS TABLE schema_definitions")[0]["result"]:
-        return list(defined), {}
+        existing = _existing(connection)
+        return list(defined), {name: kind for name, kind in _FORMER.items() if existing.get(name) == kind}
     known = {
         row["Name"]: row
         for row in connection.rows("SELECT Name, Kind, Hash, Leyden, Dropped FROM schema_definitions FINAL")

@@ -38,10 +38,22 @@ def decode_traces(body: bytes) -> list[Span]:
     spans: list[Span] = []
     for resource_spans in request.resource_spans:
         resource = _read_attributes(resource_spans.resource.attributes)
-        service = _text(resource.get("service.name"))
+        around = {
+            "resource": resource,
+            "resource_dropped_attributes": resource_spans.resource.dropped_attributes_count,
+            "resource_schema_url": resource_spans.schema_url,
+            "service": _text(resource.get("service.name")),
+        }
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope
-            spans.extend(_read_span(pb, resource, service, scope.name, scope.version) for pb in scope_spans.spans)
+            around |= {
+                "scope_name": scope.name,
+                "scope_version": scope.version,
+                "scope_attributes": _read_attributes(scope.attributes),
+                "scope_dropped_attributes": scope.dropped_attributes_count,
+                "scope_schema_url": scope_spans.schema_url,
+            }
+            spans.extend(_read_span(pb, around) for pb in scope_spans.spans)
     return spans
 
 
@@ -61,20 +73,26 @@ def encode_traces(spans: Iterable[Span]) -> bytes:
     """Write spans as one ExportTraceServiceRequest; what a `Span` holds comes back equal from `decode_traces`."""
     request = ExportTraceServiceRequest()
     resources: dict[str, Any] = {}
-    scopes: dict[tuple[str, str, str], Any] = {}
+    scopes: dict[tuple[str, str], Any] = {}
     for span in spans:
-        resource_key = repr((span.service, span.resource))
+        resource_key = repr((span.service, span.resource, span.resource_dropped_attributes, span.resource_schema_url))
         if resource_key not in resources:
             resource_spans = request.resource_spans.add()
             resource = dict(span.resource)
             if span.service and _text(resource.get("service.name")) != span.service:
                 resource["service.name"] = span.service
             _write_attributes(resource_spans.resource.attributes, resource)
+            resource_spans.resource.dropped_attributes_count = span.resource_dropped_attributes
+            resource_spans.schema_url = span.resource_schema_url
             resources[resource_key] = resource_spans
-        scope_key = (resource_key, span.scope_name, span.scope_version)
+        scope = (span.scope_name, span.scope_version, span.scope_attributes, span.scope_dropped_attributes)
+        scope_key = (resource_key, repr((scope, span.scope_schema_url)))
         if scope_key not in scopes:
             scope_spans = resources[resource_key].scope_spans.add()
             scope_spans.scope.name, scope_spans.scope.version = span.scope_name, span.scope_version
+            scope_spans.scope.dropped_attributes_count = span.scope_dropped_attributes
+            _write_attributes(scope_spans.scope.attributes, span.scope_attributes)
+            scope_spans.schema_url = span.scope_schema_url
             scopes[scope_key] = scope_spans
         _write_span(scopes[scope_key].spans.add(), span)
     return bytes(request.SerializeToString())
@@ -109,9 +127,10 @@ def _parse(request: ExportTraceServiceRequest | ExportLogsServiceRequest, body: 
         raise OtlpInvalid(f"the {len(body)} bytes are no OTLP {what} export request: {error}") from None
 
 
-def _read_span(pb: SpanPb, resource: Attributes, service: str, scope_name: str, scope_version: str) -> Span:
+def _read_span(pb: SpanPb, around: Mapping[str, Any]) -> Span:
+    """A span; `around` holds the fields that its resource and scope give."""
     attributes = _read_attributes(pb.attributes)
-    columns = columns_of(attributes, resource)
+    columns = columns_of(attributes, around["resource"])
     for key in TOKEN_ARRAYS:
         if columns[key] is not None:
             attributes.pop(f"leyden.{key}", None)
@@ -126,16 +145,27 @@ def _read_span(pb: SpanPb, resource: Attributes, service: str, scope_name: str, 
         trace_state=pb.trace_state,
         status=_STATUSES[pb.status.code] if 0 <= pb.status.code < len(_STATUSES) else "Unset",
         status_message=pb.status.message,
-        service=service,
-        scope_name=scope_name,
-        scope_version=scope_version,
-        resource=resource,
         attributes=attributes,
-        events=tuple(Event(e.time_unix_nano, e.name, _read_attributes(e.attributes)) for e in pb.events),
+        events=tuple(
+            Event(e.time_unix_nano, e.name, _read_attributes(e.attributes), e.dropped_attributes_count)
+            for e in pb.events
+        ),
         links=tuple(
-            Link(e.trace_id.hex(), e.span_id.hex(), e.trace_state, _read_attributes(e.attributes)) for e in pb.links
+            Link(
+                e.trace_id.hex(),
+                e.span_id.hex(),
+                e.trace_state,
+                _read_attributes(e.attributes),
+                e.dropped_attributes_count,
+                e.flags,
+            )
+            for e in pb.links
         ),
         dropped_attributes=pb.dropped_attributes_count,
+        dropped_events=pb.dropped_events_count,
+        dropped_links=pb.dropped_links_count,
+        flags=pb.flags,
+        **around,
         **columns,
     )
 
@@ -149,13 +179,21 @@ def _write_span(pb: SpanPb, span: Span) -> None:
     pb.status.code = _STATUSES.index(span.status)  # type: ignore[assignment]
     pb.status.message = span.status_message
     pb.dropped_attributes_count = span.dropped_attributes
+    pb.dropped_events_count, pb.dropped_links_count = span.dropped_events, span.dropped_links
+    pb.flags = span.flags
     _write_attributes(pb.attributes, {**span.attributes, **columns_to_attributes(span)})
     for event in span.events:
-        written = pb.events.add(name=event.name, time_unix_nano=event.time_ns)
+        written = pb.events.add(
+            name=event.name, time_unix_nano=event.time_ns, dropped_attributes_count=event.dropped_attributes
+        )
         _write_attributes(written.attributes, event.attributes)
     for link in span.links:
         linked = pb.links.add(
-            trace_id=bytes.fromhex(link.trace_id), span_id=bytes.fromhex(link.span_id), trace_state=link.trace_state
+            trace_id=bytes.fromhex(link.trace_id),
+            span_id=bytes.fromhex(link.span_id),
+            trace_state=link.trace_state,
+            dropped_attributes_count=link.dropped_attributes,
+            flags=link.flags,
         )
         _write_attributes(linked.attributes, link.attributes)
 
@@ -179,7 +217,6 @@ def _read_attributes(pairs: Iterable[KeyValue]) -> dict[str, AttributeValue]:
 
 def read_value(value: AnyValue) -> AttributeValue:
     """An AnyValue as a Python value: arrays are lists, kvlists dicts, an unset one None."""
-    """An OTLP AnyValue as a Python value."""
     kind = value.WhichOneof("value")
     if kind is None:
         return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 
+from leyden_store import _arrow
 from leyden_store.otlp import read_value
 from leyden_store.spans import Attributes, AttributeValue, Event, Link, LogRecord, Span
 
@@ -19,7 +20,7 @@ Pairs = Iterable[tuple[str, str]]
 def spans(table: pa.Table) -> Iterator[Span]:
     """Read the result of `queries/spans.sql`, in its order."""
     for batch in table.to_batches(max_chunksize=4096):
-        for row in batch.to_pylist():
+        for row in _arrow.rows(batch):
             yield _span(row)
 
 
@@ -33,12 +34,11 @@ def log_records(table: pa.Table) -> Iterator[LogRecord]:
             span_id=row["span_id"],
             scope_name=row["scope_name"],
             body=row["body"] if row["body_type"] == "string_value" else _value(row["body"], row["body_type"]),
-            attributes=_attributes(row["attributes"], dict(row["types"])),
+            attributes=_attributes(row["attributes"], row["types"]),
         )
 
 
 def _span(row: Mapping[str, Any]) -> Span:
-    types = dict(row["SpanAttributeTypes"])
     return Span(
         trace_id=row["TraceId"],
         span_id=row["SpanId"],
@@ -53,25 +53,10 @@ def _span(row: Mapping[str, Any]) -> Span:
         service=row["ServiceName"],
         scope_name=row["ScopeName"],
         scope_version=row["ScopeVersion"],
-        resource=_attributes(row["ResourceAttributes"], dict(row["ResourceAttributeTypes"])),
-        attributes=_attributes(row["Attributes"], types),
-        events=tuple(
-            Event(time, name, _attributes(pairs, dict(kinds)))
-            for time, name, pairs, kinds in zip(
-                row["EventTimes"], row["EventNames"], row["EventAttributes"], row["EventAttributeTypes"], strict=True
-            )
-        ),
-        links=tuple(
-            Link(trace_id, span_id, state, _attributes(pairs, dict(kinds)))
-            for trace_id, span_id, state, pairs, kinds in zip(
-                row["LinkTraceIds"],
-                row["LinkSpanIds"],
-                row["LinkTraceStates"],
-                row["LinkAttributes"],
-                row["LinkAttributeTypes"],
-                strict=True,
-            )
-        ),
+        resource=_attributes(row["ResourceAttributes"], row["ResourceAttributeTypes"]),
+        attributes=_attributes(row["Attributes"], row["SpanAttributeTypes"]),
+        events=tuple(_events(row)),
+        links=tuple(_links(row)),
         dropped_attributes=row["DroppedAttributes"],
         project=row["Project"],
         rollout_id=row["RolloutId"],
@@ -82,13 +67,48 @@ def _span(row: Mapping[str, Any]) -> Span:
         prompt_token_ids=row["PromptTokenIds"] or None,
         response_token_ids=row["ResponseTokenIds"] or None,
         response_logprobs=row["ResponseLogprobs"] or None,
+        user_id=row["UserId"],
+        flags=row["Flags"],
+        dropped_events=row["DroppedEvents"],
+        dropped_links=row["DroppedLinks"],
+        scope_attributes=_attributes(row["ScopeAttributes"], row["ScopeAttributeTypes"]),
+        scope_dropped_attributes=row["ScopeDroppedAttributes"],
+        scope_schema_url=row["ScopeSchemaUrl"],
+        resource_dropped_attributes=row["ResourceDroppedAttributes"],
+        resource_schema_url=row["ResourceSchemaUrl"],
     )
 
 
-def _attributes(pairs: Pairs, types: Mapping[str, str]) -> Attributes:
-    if not types:
-        return dict(pairs)
-    return {key: _value(text, types[key]) if key in types else text for key, text in pairs}
+def _events(row: Mapping[str, Any]) -> Iterator[Event]:
+    columns = ("EventTimes", "EventNames", "EventAttributes", "EventAttributeTypes")
+    dropped = _counts(row["EventDroppedAttributes"], len(row["EventTimes"]))
+    for time, name, pairs, kinds, lost in zip(*(row[c] for c in columns), dropped, strict=True):
+        yield Event(time, name, _attributes(pairs, kinds), lost)
+
+
+def _links(row: Mapping[str, Any]) -> Iterator[Link]:
+    columns = ("LinkTraceIds", "LinkSpanIds", "LinkTraceStates", "LinkAttributes", "LinkAttributeTypes")
+    dropped = _counts(row["LinkDroppedAttributes"], len(row["LinkTraceIds"]))
+    flags = _counts(row["LinkFlags"], len(row["LinkTraceIds"]))
+    for trace_id, span_id, state, pairs, kinds, lost, flag in zip(
+        *(row[c] for c in columns), dropped, flags, strict=True
+    ):
+        yield Link(trace_id, span_id, state, _attributes(pairs, kinds), lost, flag)
+
+
+def _counts(found: Sequence[int], length: int) -> Sequence[int]:
+    """One number an event or link; rows of an earlier schema have none, which means 0."""
+    return found or [0] * length
+
+
+def _attributes(pairs: Pairs, types: Pairs) -> Attributes:
+    """The attributes: text, but for those whose type is named."""
+    found: dict[str, AttributeValue] = dict(pairs)
+    for key, kind in types:
+        text = found.get(key)
+        if isinstance(text, str):
+            found[key] = _value(text, kind)
+    return found
 
 
 def _value(text: str, kind: str) -> AttributeValue:

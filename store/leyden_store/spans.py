@@ -23,6 +23,7 @@ class Event:
     time_ns: int
     name: str
     attributes: Attributes = field(default_factory=dict)
+    dropped_attributes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Link:
     span_id: str
     trace_state: str = ""
     attributes: Attributes = field(default_factory=dict)
+    dropped_attributes: int = 0
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Span:
     status:                            Unset, Ok or Error
     scope_name, scope_version:         the instrumentation that made the span: what a dialect is chosen by
     dropped_attributes:                how many attributes the SDK's limit evicted; such a span is not training data
-    rollout_id, group_id, session_id:  "" where the span and its resource name none
+    flags:                             W3C trace flags and OTLP's own above them, as sent
+    rollout_id, group_id, session_id, user_id: "" where the span and its resource name none
     attempt, policy_version:           None where the span and its resource name none
     prompt_token_ids:                  ids of the prompt the server saw, or None
     response_token_ids:                ids the policy sampled, end-of-turn included, or None
@@ -79,6 +83,15 @@ class Span:
     prompt_token_ids: Sequence[int] | None = None
     response_token_ids: Sequence[int] | None = None
     response_logprobs: Sequence[float] | None = None
+    user_id: str = ""
+    flags: int = 0
+    dropped_events: int = 0
+    dropped_links: int = 0
+    scope_attributes: Attributes = field(default_factory=dict)
+    scope_dropped_attributes: int = 0
+    scope_schema_url: str = ""
+    resource_dropped_attributes: int = 0
+    resource_schema_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,11 @@ def names(store: LightningStore) -> list[str]:
 def test_an_edited_text_is_what_the_next_start_uses(store: LightningStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert migrate(store.connection) == []
     use(monkeypatch, changed_views())
-    assert migrate(store.connection) == ["otlp_traces", "otlp_traces_mv"]
+    assert migrate(store.connection) == ["otlp_traces", "otlp_traces_flat_mv"]
     assert migrate(store.connection) == []
     put(store, [make(1)])
     use(monkeypatch, VIEWS)
-    assert migrate(store.connection) == ["otlp_traces", "otlp_traces_mv"]
+    assert migrate(store.connection) == ["otlp_traces", "otlp_traces_flat_mv"]
     put(store, [make(2)])
     assert names(store) == ["span 1!", "span 2"]
     assert store.sql("SELECT name FROM system.columns WHERE table = 'otlp_traces'").to_pylist() == [
@@ -130,7 +130,7 @@ def test_no_insert_falls_between_two_texts(dsn: str, monkeypatch: pytest.MonkeyP
         try:
             for turn in range(6):
                 use(monkeypatch, changed_views() if turn % 2 == 0 else VIEWS)
-                assert migrate(store.connection) == ["otlp_traces", "otlp_traces_mv"]
+                assert migrate(store.connection) == ["otlp_traces", "otlp_traces_flat_mv"]
                 time.sleep(0.1)
         finally:
             stop.set()

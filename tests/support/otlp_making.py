@@ -40,7 +40,8 @@ _INTS = (0, 1, -1, 7, 2**31, -(2**63), 2**63 - 1)
 _DOUBLES = (0.0, -0.0, 1.0, 1e300, -5e-324, 1e16, 123456789.125, 0.1, float("nan"), float("inf"), float("-inf"))
 _KEYS = (
     "gen_ai.input.messages", "gen_ai.request.model", "input.value", "session.id", "events", "llm.input_messages.0.text",
-    "", "a.b", "é", "leyden.choice.1.response_token_ids", "gen_ai.usage.input_tokens", "k1", "k2", "k3",
+    "", "a.b", "é", "user.id", "leyden.attempt", "leyden.policy.version", "service.name", 'quo"te.\'d', "n\0l",
+    "leyden.choice.1.response_token_ids", "gen_ai.usage.input_tokens", "k1", "k2", "k3",
 )  # fmt: skip
 
 
@@ -72,11 +73,13 @@ def any_span(random: Random) -> Span:
     """A span as any SDK might send it; its ids are unique."""
 
     def attributes() -> dict[str, AttributeValue]:
-        found = {random.choice(_KEYS): any_value(random) for _ in range(random.randrange(6))}
-        return found | {"session.id": random.choice((*_TEXTS, 7))} if "session.id" in found else found  # names are text
+        return {random.choice(_KEYS): any_value(random) for _ in range(random.randrange(6))}
 
     def text() -> str:
         return random.choice(_TEXTS)
+
+    def count() -> int:
+        return random.choice((0, 1, 257, 2**32 - 1))
 
     def ids() -> list[int] | None:
         return [random.randrange(2**31) for _ in range(random.randrange(1, 5))] if random.random() < 0.5 else None
@@ -98,12 +101,21 @@ def any_span(random: Random) -> Span:
         scope_version=text(),
         resource=attributes(),
         attributes=attributes(),
-        events=tuple(Event(random.randrange(2**62), text(), attributes()) for _ in range(random.randrange(3))),
+        events=tuple(Event(random.randrange(2**62), text(), attributes(), count()) for _ in range(random.randrange(3))),
         links=tuple(
-            Link(random.randbytes(16).hex(), random.randbytes(8).hex(), text(), attributes())
+            Link(random.randbytes(16).hex(), random.randbytes(8).hex(), text(), attributes(), count(), count())
             for _ in range(random.randrange(3))
         ),
-        dropped_attributes=random.choice((0, 1, 2**32 - 1)),
+        dropped_attributes=count(),
+        dropped_events=count(),
+        dropped_links=count(),
+        flags=count(),
+        scope_attributes=attributes(),
+        scope_dropped_attributes=count(),
+        scope_schema_url=text(),
+        resource_dropped_attributes=count(),
+        resource_schema_url=text(),
+        user_id=text(),
         project=random.choice(("default", "other")),
         rollout_id=text(),
         group_id=text(),

@@ -9,7 +9,10 @@ SELECT
     Links.TraceId AS LinkTraceIds, Links.SpanId AS LinkSpanIds, Links.TraceState AS LinkTraceStates,
     Links.Attributes AS LinkAttributes, LinkAttributeTypes,
     Project, RolloutId, GroupId, Attempt, SessionId, PolicyVersion, DroppedAttributes,
-    PromptTokenIds, ResponseTokenIds, ResponseLogprobs
+    PromptTokenIds, ResponseTokenIds, ResponseLogprobs,
+    UserId, Flags, DroppedEvents, DroppedLinks, EventDroppedAttributes, LinkDroppedAttributes, LinkFlags,
+    ScopeAttributes, ScopeAttributeTypes, ScopeDroppedAttributes, ScopeSchemaUrl,
+    ResourceDroppedAttributes, ResourceSchemaUrl
 FROM otel_traces
 WHERE TraceId IN {trace_ids:Array(String)}
   AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({end_ns:Int64})

@@ -57,19 +57,28 @@ CREATE OR REPLACE FUNCTION leyden_is_content AS (key, text) ->
     OR startsWith(key, 'gen_ai.prompt.') OR startsWith(key, 'gen_ai.completion.') OR startsWith(key, 'llm.request.functions.')
     OR startsWith(key, 'leyden.choice.');
 
--- The few attributes that feed the typed columns: picked out once, so that each lookup scans a handful.
-CREATE OR REPLACE FUNCTION leyden_named AS (texts) ->
-    mapFilter((k, v) -> v != '' AND k IN (
+-- The few attributes that feed the typed columns: picked out once, so that each lookup scans a handful. A name is a text
+-- or a whole number; true, 0.5 or a list names nothing.
+CREATE OR REPLACE FUNCTION leyden_named AS (attributes) ->
+    leyden_texts(arrayFilter(
+        a -> a.value.value IN ('string_value', 'int_value') AND (a.value.value = 'int_value' OR a.value.string_value != '')
+            AND a.key IN (
         'leyden.project', 'leyden.rollout.id', 'leyden.group.id', 'leyden.attempt', 'leyden.policy.version',
         'agentlightning.rollout_id', 'agentlightning.attempt_id',
         'gen_ai.operation.name', 'gen_ai.request.model', 'gen_ai.response.model', 'gen_ai.agent.name', 'gen_ai.conversation.id',
         'gen_ai.usage.input_tokens', 'gen_ai.usage.output_tokens', 'gen_ai.usage.prompt_tokens', 'gen_ai.usage.completion_tokens',
-        'openinference.span.kind', 'llm.model_name', 'llm.token_count.prompt', 'llm.token_count.completion', 'agent.name', 'session.id',
+        'openinference.span.kind', 'llm.model_name', 'llm.token_count.prompt', 'llm.token_count.completion', 'agent.name', 'session.id', 'user.id', 'enduser.id',
         'llm.request.type', 'traceloop.span.kind', 'traceloop.entity.name',
-        'traceloop.association.properties.session_id', 'traceloop.association.properties.thread_id',
-        'ai.operationId', 'ai.model.id', 'ai.usage.promptTokens', 'ai.usage.completionTokens', 'ai.telemetry.metadata.sessionId',
-        'langfuse.observation.type', 'langfuse.observation.model.name', 'langfuse.session.id',
-        'mlflow.spanType', 'mlflow.llm.model', 'mlflow.trace.session'), texts);
+        'traceloop.association.properties.session_id', 'traceloop.association.properties.thread_id', 'traceloop.association.properties.user_id',
+        'ai.operationId', 'ai.model.id', 'ai.usage.promptTokens', 'ai.usage.completionTokens', 'ai.telemetry.metadata.sessionId', 'ai.telemetry.metadata.userId',
+        'langfuse.observation.type', 'langfuse.observation.model.name', 'langfuse.session.id', 'langfuse.user.id',
+        'mlflow.spanType', 'mlflow.llm.model', 'mlflow.trace.session', 'mlflow.trace.user'), attributes));
+
+-- Whether a span belongs to what was erased.
+CREATE OR REPLACE FUNCTION leyden_is_erased AS (trace_id, rollout_id, session_id) ->
+    (sipHash64(trace_id) IN (SELECT Hash FROM tombstones WHERE Kind = 'trace')
+     OR (rollout_id != '' AND sipHash64(rollout_id) IN (SELECT Hash FROM tombstones WHERE Kind = 'rollout'))
+     OR (session_id != '' AND sipHash64(session_id) IN (SELECT Hash FROM tombstones WHERE Kind = 'session')));
 
 CREATE OR REPLACE FUNCTION leyden_first AS (a, b, c, d, e, f) ->
     multiIf(a != '', a, b != '', b, c != '', c, d != '', d, e != '', e, f);

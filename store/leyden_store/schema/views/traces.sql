@@ -13,6 +13,10 @@ SELECT
     max(GroupId) AS GroupId,
     max(SessionId) AS SessionId,
     max(CAST(AgentName, 'String')) AS AgentName,
+    max(otel_traces.UserId) AS UserId,
+    groupUniqArrayIf(CAST(otel_traces.AgentName, 'String'), otel_traces.AgentName != '') AS Agents,
+    groupUniqArrayIf(CAST(Model, 'String'), Model != '') AS Models,
+    max(toUInt8(StatusCode = 'Error')) AS HasError,
     uniqState(SpanId) AS Spans,
     uniqIfState(SpanId, toUInt8(Operation IN ('chat', 'generate_content', 'text_completion'))) AS LlmSpans,
     uniqIfState(SpanId, toUInt8(StatusCode = 'Error')) AS Errors
