@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,19 +30,15 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="DSN", help=_DSN_HELP)
 
 
-def add_selection(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """`--query` or `--where`."""
-    group = parser.add_mutually_exclusive_group(required=required)
-    group.add_argument("--query", metavar="NAME", help="a saved query")
-    group.add_argument(
-        "--where", metavar="SQL", help="traces with a span for which this holds, e.g. \"ServiceName = 'my-agent'\""
-    )
-
-
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """How turns become training data."""
     group = parser.add_argument_group("training data")
-    group.add_argument("--reward", metavar="NAME", help="the reward to use (default: 'reward', else the only one)")
+    group.add_argument(
+        "--reward",
+        action="append",
+        metavar="NAME|[NAME]OP X",
+        help="the reward to use (default: 'reward', else the only one); compared ('>0.5'), which rollouts",
+    )
     group.add_argument(
         "--advantage", default="grpo", choices=["grpo", "dr_grpo", "rloo", "reinforce", "reward"], help="default: grpo"
     )
@@ -86,9 +82,10 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
 def data_options(args: argparse.Namespace, store: LightningStore, selection: Selection) -> Options:
     """The options that `add_data_options` read; the store says which policy version of the selection is the newest."""
     from leyden_exporters.options import Advantage, Credit, Options, PerTurn
+    from leyden_store.selection import EVERYTHING
 
     return Options(
-        reward=args.reward,
+        reward=_reward_named(args.reward or ()),
         advantage=Advantage(args.advantage),
         per_turn=PerTurn(args.per_turn) if args.per_turn else None,
         credit=Credit(args.credit),
@@ -107,8 +104,19 @@ def data_options(args: argparse.Namespace, store: LightningStore, selection: Sel
         last_attempt=args.last_attempt,
         max_staleness=args.max_staleness,
         newest_version=None if args.max_staleness is None else _newest_version(store, selection),
-        selection=args.query or args.where or "everything",
+        selection=args.query or args.where or (selection.sql if selection.sql != EVERYTHING else "everything"),
     )
+
+
+def _reward_named(given: Sequence[str]) -> str | None:
+    """The reward's name among what --reward was given; comparisons select, and name none."""
+    from leyden_exporters.errors import OptionsInvalid
+    from leyden_store.filters import is_comparison
+
+    names = [one for one in given if not is_comparison(one)]
+    if len(names) > 1:
+        raise OptionsInvalid(f"one reward is used, not {len(names)}: --reward {names[0]} or --reward {names[1]}")
+    return names[0] if names else None
 
 
 @contextmanager

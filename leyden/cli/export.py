@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from leyden.cli._shared import add_data_options, add_selection, add_store, counted, data_options, open_store, print_json
+from leyden.cli._selecting import add_selection, selection_of
+from leyden.cli._shared import add_data_options, add_store, counted, data_options, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("export", help="write a data set", description=__doc__)
     add_store(parser)
-    add_selection(parser)
+    add_selection(parser, data=True)
     parser.add_argument(
         "--format", required=True, metavar="F", help="turns, trajectories, trl-sft, trl-sft-tokens, spans, otlp, …"
     )
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from leyden.exporting import export
 
     with open_store(args.store) as store:
-        selection = store.select(query=args.query, where=args.where)
+        selection = selection_of(args, store, data=True, purpose="export")
         options = data_options(args, store, selection)
         made = export(store, selection, form=args.format, out=args.out, options=options, watch=counted)
     if args.json:
@@ -59,7 +60,7 @@ def _explain(args: argparse.Namespace) -> int:
 
     decode = None if args.tokenizer is None else text_decoder(args.tokenizer)
     with open_store(args.store) as store:
-        selection = store.select(query=args.query, where=args.where)
+        selection = selection_of(args, store, data=True, purpose="export")
         made = explain_rollout(store, selection, args.explain, data_options(args, store, selection), decode)
     if args.json:
         print_json(made.to_json())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
-from leyden.cli._shared import add_selection, add_store, open_store, print_json
+from leyden.cli._selecting import add_selection, selection_of
+from leyden.cli._shared import add_store, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,33 +19,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
-        found = store.traces(store.select(query=args.query, where=args.where), limit=args.limit)
+        found = store.traces(selection_of(args, store), limit=args.limit)
     if args.json:
         for trace in found:
             print_json(trace)
         return 0
-    from rich.console import Console
-    from rich.table import Table
+    from leyden.draw_traces import draw_traces
 
-    table = Table(
-        "trace", "started", "took", "spans", "LLM", "errors", "name", "agent", "rollout", box=None, header_style="bold"
-    )
-    for column in table.columns:
-        column.no_wrap = True
-    for t in found:
-        table.add_row(
-            t["trace_id"][:16],
-            f"{datetime.fromtimestamp(t['start_ns'] / 1e9, UTC):%Y-%m-%d %H:%M:%S}",
-            f"{(t['end_ns'] - t['start_ns']) / 1e9:.2f} s",
-            str(t["spans"]),
-            str(t["llm_spans"]),
-            f"[red]{t['errors']}[/red]" if t["errors"] else "0",
-            t["name"],
-            t["agent"] or t["service"],
-            t["rollout_id"],
-        )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 240  # a pipe has no width to keep to
-    console.print(table if found else "no traces; record some with: leyden run -- python agent.py")
+    draw_traces(found)
     return 0

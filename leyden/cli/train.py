@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("train", help="train a model from the store", description=__doc__)
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Every option of the command: a trigger keeps them for later, and checks them now."""
     add_store(parser)
-    add_selection(parser, required=True, data=True)
-    parser.add_argument("--trainer", required=True, metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay")
+    add_selection(parser, required=True, data=True, model=False)
+    parser.add_argument(
+        "--trainer", required=True, metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay"
+    )
     parser.add_argument("--model", required=True, metavar="M", help="the model to start from: a folder or a hub name")
     parser.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="where the checkpoint goes; must not exist"
@@ -33,7 +41,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="the run as one JSON object, last")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

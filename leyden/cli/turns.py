@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections import Counter
 
-from leyden.cli._shared import add_selection, add_store, open_store, print_json
+from leyden.cli._selecting import add_selection, selection_of
+from leyden.cli._shared import add_store, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +21,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     dropped: Counter[str] = Counter()
     with open_store(args.store) as store:
-        for rollout in store.rollouts(store.select(query=args.query, where=args.where)):
+        for rollout in store.rollouts(selection_of(args, store, purpose="turns")):
             dropped.update(str(d.reason) for d in rollout.dropped)
             for turn in rollout.turns:
                 print_json(turn.to_json())

@@ -61,7 +61,7 @@ class Connection:
         self.target = target
         self.holder: Holder | None = None
         self.gateway: HolderInfo | None = None
-        # An embedded engine's handle stays read-only once it was, so readers have handles of their own, by what they see.
+        # An embedded engine's handle keeps its settings, so readers have handles of their own, by what they may see.
         self._idle: dict[str, queue.LifoQueue[Client]] = {"": queue.LifoQueue()}
         self._permits: queue.Queue[None] = queue.Queue()
         self._closed = False
@@ -199,7 +199,7 @@ class Connection:
 _TOO_MUCH = {
     "(TIMEOUT_EXCEEDED)": f"ran longer than {LIMITS['max_execution_time']} s",
     "(TOO_MANY_ROWS_OR_BYTES)": f"gives more than {LIMITS['max_result_rows']:,} rows",
-    "(MEMORY_LIMIT_EXCEEDED)": f"needs more than {LIMITS['max_memory_usage'] // 10**9} GB of memory",
+    "(MEMORY_LIMIT_EXCEEDED)": "needs more memory than is allowed",
 }
 
 _NOT_OURS = ("UNKNOWN_DATABASE", "AUTHENTICATION_FAILED", "REQUIRED_PASSWORD", "WRONG_PASSWORD", "UNKNOWN_USER")

@@ -69,6 +69,11 @@ def check(sql: str) -> None:
             raise QueryRefused(f"the table function {name}(…) is not allowed; read the store's tables")
 
 
+def quoted(text: str) -> str:
+    """A string literal of ClickHouse's."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def _foreign(name: str) -> bool:
     """Whether a name behind FROM that has a ( is a table function we do not know."""
     return re.fullmatch(r"\w+", name) is not None and name not in _TABLE_FUNCTIONS

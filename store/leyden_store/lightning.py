@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from types import TracebackType
@@ -12,16 +13,20 @@ import pyarrow as pa
 
 from leyden_store import dsn as dsns
 from leyden_store import rows, sql
-from leyden_store.connection import READ_ONLY, Connection
+from leyden_store.connection import READ_ONLY, Connection, Settings, reading
+from leyden_store.dialects.genai_events import join_logs
 from leyden_store.errors import SelectionEmpty, TraceNotFound
-from leyden_store.guard import check
+from leyden_store.filters import Filters
+from leyden_store.guard import check, quoted
 from leyden_store.migrate import migrate
 from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.runs import Runs, SpanKey, new_id, record_lineage
 from leyden_store.saved_queries import SavedQueries
-from leyden_store.selection import Selection
+from leyden_store.select_check import PROJECT_TABLES
+from leyden_store.selection import Selection, bound
 from leyden_store.spans import Span
 from leyden_store.tree import SpanTree, build
+from leyden_store.triggers import Triggers
 from leyden_store.turns import Rollout, Turn
 
 _BATCH = 256
@@ -38,6 +43,7 @@ class LightningStore:
         self.connection = connection
         self.queries = SavedQueries(connection)
         self.runs = Runs(connection)
+        self.triggers = Triggers(connection)
 
     @classmethod
     def open(cls, dsn: str | None = None) -> Self:
@@ -69,27 +75,60 @@ class LightningStore:
         check(text)
         return self.connection.table(text, parameters, READ_ONLY)
 
-    def select(self, *, query: str | None = None, where: str | None = None) -> Selection:
-        """The selection that a command's --query or --where means; with neither, everything."""
+    def select(
+        self,
+        *,
+        query: str | None = None,
+        where: str | None = None,
+        sql: str | None = None,
+        version: int | None = None,
+        parameters: Mapping[str, str] | None = None,
+        filters: Filters | None = None,
+        project: str = "",
+        purpose: str = "read",
+    ) -> Selection:
+        """The selection that a command's flags mean; with none, everything.
+
+        query, where, sql: one of them at most; the filters narrow what it selects
+        parameters: values for the `{name:Type}` of the query or SQL
+        purpose:  what a saved query is used for, in a word, to be told by `leyden query show`
+
+        Raises QueryNotFound, QueryRefused, QueryFailed.
+        """
         if query is not None:
-            return self.queries.selection(query)
-        return Selection.where(where) if where else Selection()
+            made = self.queries.selection(query, version, parameters)
+            self.queries.used(made, purpose)
+        elif sql is not None:
+            made = self.queries.of_sql(sql, parameters)
+        else:
+            made = Selection.where(where) if where else Selection()
+            if parameters:
+                made = replace(made, parameters=bound(made.sql, parameters))
+        return made.narrowed(filters or Filters()).of_project(project)
 
     def traces(self, selection: Selection | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
         """The newest traces: one dict each, as `leyden traces --json` prints it."""
         selection = selection or Selection()
         text = sql.query("traces").replace("{selection}", selection.trace_ids)
-        return self.connection.rows(text, {**selection.parameters, "limit": limit}, READ_ONLY)
+        return self.connection.rows(text, {**selection.parameters, "limit": limit}, _settings(selection))
+
+    def preview(self, selection: Selection, *, limit: int = 10) -> dict[str, Any]:
+        """How much is selected, `traces`, `rollouts` and `llm_spans`, and the newest traces of it as `first`."""
+        text = sql.query("selected").replace("{selection}", selection.trace_ids)
+        (row,) = self.connection.rows(text, selection.parameters, _settings(selection))
+        return {name: int(value) for name, value in row.items()} | {"first": self.traces(selection, limit=limit)}
 
     def spans(self, selection: Selection | None = None) -> Iterator[Span]:
         """Every span of the selected traces, once each, rollout by rollout, oldest rollout first."""
-        for batch in self._batches(selection or Selection()):
-            yield from self._spans(batch)
+        selection = selection or Selection()
+        for batch in self._batches(selection):
+            yield from self._spans(batch, selection)
 
     def span_tables(self, selection: Selection | None = None) -> Iterator[pa.Table]:
         """The selected traces' rows of `otel_traces`, every column, each span once; a table a batch of rollouts."""
-        for batch in self._batches(selection or Selection()):
-            yield self.connection.table(sql.query("otel_traces"), _where(batch))
+        selection = selection or Selection()
+        for batch in self._batches(selection):
+            yield self.connection.table(sql.query("otel_traces"), _where(batch), _own(selection))
 
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
@@ -106,7 +145,7 @@ class LightningStore:
             raise TraceNotFound(
                 f"{len(trace_ids)} traces begin with {trace_id!r}: {', '.join(trace_ids[:5])}; give more digits"
             )
-        return build(list(self._spans(found)))
+        return build(list(self._spans(found, Selection())))
 
     def rollouts(self, selection: Selection | None = None) -> Iterator[Rollout]:
         """The selected rollouts, read in batches, with their turns, rewards, and every dropped LLM span.
@@ -118,7 +157,7 @@ class LightningStore:
         found = False
         for batch in self._batches(selection):
             found = True
-            for rollout in read_rollouts(self._spans(batch), self._posted_rewards(batch)):
+            for rollout in read_rollouts(self._spans(batch, selection), self._posted_rewards(batch)):
                 yield rollout if chosen is None else rollout.only(chosen)
         if not found:
             raise SelectionEmpty(
@@ -196,20 +235,25 @@ class LightningStore:
 
     def compact(self) -> None:
         """Merge every table's parts now, folding retried spans away."""
-        for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards"):
+        for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards", "otel_logs"):
             self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
 
     def _batches(self, selection: Selection) -> Iterator[list[dict[str, Any]]]:
         found = iter(
             self.connection.rows(
-                sql.query("rollouts").replace("{selection}", selection.trace_ids), selection.parameters, READ_ONLY
+                sql.query("rollouts").replace("{selection}", selection.trace_ids),
+                selection.parameters,
+                _settings(selection),
             )
         )
         while batch := list(islice(found, _BATCH)):
             yield batch
 
-    def _spans(self, batch: list[dict[str, Any]]) -> Iterator[Span]:
-        return rows.spans(self.connection.table(sql.query("spans"), _where(batch)))
+    def _spans(self, batch: list[dict[str, Any]], selection: Selection) -> Iterator[Span]:
+        spans = rows.spans(self.connection.table(sql.query("spans"), _where(batch), _own(selection)))
+        trace_ids = {"trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]]}
+        logs = list(rows.log_records(self.connection.table(sql.query("logs"), trace_ids)))
+        return iter(join_logs(spans, logs)) if logs else spans
 
     def _posted_rewards(self, batch: list[dict[str, Any]]) -> list[PostedReward]:
         found = self.connection.rows(
@@ -224,10 +268,20 @@ class LightningStore:
     def _chosen_spans(self, selection: Selection) -> set[SpanKey] | None:
         if not selection.by_span:
             return None
-        table = self.connection.table(
-            f"SELECT DISTINCT TraceId, SpanId FROM ({selection.sql}\n)", selection.parameters, READ_ONLY
-        )
+        table = self.connection.table(selection.span_ids, selection.parameters, _settings(selection))
         return set(zip(table["TraceId"].to_pylist(), table["SpanId"].to_pylist(), strict=True))
+
+
+def _settings(selection: Selection) -> Settings:
+    """How the engine is to run a selection's SQL: reading only, and nothing of another project."""
+    if not selection.project:
+        return READ_ONLY
+    return reading(dict.fromkeys(PROJECT_TABLES, f"Project = {quoted(selection.project)}"))
+
+
+def _own(selection: Selection) -> Settings | None:
+    """Settings for our own SQL: a trace that two projects share is read in part."""
+    return _settings(selection) if selection.project else None
 
 
 def _where(batch: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import getpass
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from leyden_store.connection import READ_ONLY, Connection
-from leyden_store.errors import QueryNotFound, QueryRefused
-from leyden_store.guard import check
-from leyden_store.selection import Selection
+from leyden_store.errors import QueryFailed, QueryNotFound, QueryRefused
+from leyden_store.select_check import check_select, parameters_of, with_defaults
+from leyden_store.selection import Selection, bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,34 @@ class SavedQuery:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What `leyden query show` tells beside the query itself.
+
+    used_at, used_for: its last use, of any version; None and "" when it was never used
+    rows_to_read: what the engine expects to read of the tables; None where it does not say
+    traces: how many it selects now; None where it needs parameters or cannot be counted within the limits
+    """
+
+    parameters: dict[str, str]
+    versions: list[int]
+    used_at: datetime | None
+    used_for: str
+    rows_to_read: int | None
+    traces: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The same in plain JSON types."""
+        return {
+            "parameters": self.parameters,
+            "versions": self.versions,
+            "last_used_at": self.used_at.isoformat() if self.used_at else None,
+            "last_used_for": self.used_for,
+            "rows_to_read": self.rows_to_read,
+            "traces": self.traces,
+        }
+
+
 class SavedQueries:
     """The saved queries of a store."""
 
@@ -47,12 +76,14 @@ class SavedQueries:
     def save(self, name: str, sql: str, *, description: str = "", owner: str | None = None) -> SavedQuery:
         """Keep `sql` under `name`, as the next version.
 
-        It is run once, reading nothing, so that what cannot work is refused now: raises QueryRefused when it gives no
-        TraceId, QueryFailed when ClickHouse does not take it.
+        It is run once, reading nothing, so that what cannot work is refused now: raises QueryRefused when it asks for
+        more than reading our tables or gives no TraceId, QueryFailed when ClickHouse does not take it.
         """
         sql = sql.strip().rstrip(";").rstrip()
-        check(sql)
-        self.columns(sql)
+        if not name.strip():
+            raise QueryRefused("a saved query needs a name")
+        check_select(sql)
+        self.columns(with_defaults(sql))
         versions = self._versions(name, deleted=True)
         saved = SavedQuery(
             name=name,
@@ -97,8 +128,48 @@ class SavedQueries:
     ) -> Selection:
         """The selection a saved query stands for. Raises QueryNotFound."""
         saved = self.get(name, version)
-        by_span = "SpanId" in self.columns(saved.sql, parameters)
-        return Selection(saved.sql, parameters or {}, saved.name, saved.version, by_span)
+        values = bound(saved.sql, {key: str(value) for key, value in (parameters or {}).items()})
+        return self.of_sql(saved.sql, values, query=saved.name, version=saved.version)
+
+    def of_sql(
+        self, sql: str, parameters: Mapping[str, str] | None = None, *, query: str = "", version: int = 0
+    ) -> Selection:
+        """The selection a SELECT of the caller's stands for. Raises QueryRefused, QueryFailed."""
+        sql = sql.strip().rstrip(";").rstrip()
+        values = bound(sql, parameters or {})
+        unchecked = Selection(sql, values, query, version)  # refused here, before the engine sees it
+        return replace(unchecked, by_span="SpanId" in self.columns(sql, values))
+
+    def used(self, selection: Selection, purpose: str) -> None:
+        """Note that a saved query was used; who may only read is let by."""
+        if not selection.query:
+            return
+        row = {"Name": selection.query, "Version": selection.version, "UsedFor": purpose, "UsedAt": datetime.now(UTC)}
+        with suppress(QueryFailed):
+            self._connection.insert("query_uses", [row])
+
+    def details(self, saved: SavedQuery) -> Details:
+        """What is to know about a saved query beside itself, its size as of now."""
+        uses = self._connection.rows(
+            "SELECT max(UsedAt) AS at, argMax(UsedFor, UsedAt) AS use FROM query_uses WHERE Name = {name:String}"
+            " HAVING count() > 0",
+            {"name": saved.name},
+        )
+        parameters = {parameter.name: parameter.type for parameter in parameters_of(saved.sql)}
+        return Details(
+            parameters=parameters,
+            versions=[one.version for one in self._versions(saved.name)],
+            used_at=uses[0]["at"] if uses else None,
+            used_for=uses[0]["use"] if uses else "",
+            rows_to_read=self._number(f"SELECT sum(rows) AS n FROM (EXPLAIN ESTIMATE {with_defaults(saved.sql)}\n)"),
+            traces=None if parameters else self._number(f"SELECT uniqExact(TraceId) AS n FROM ({saved.sql}\n)"),
+        )
+
+    def _number(self, sql: str) -> int | None:
+        try:
+            return int(self._connection.rows(sql, settings=READ_ONLY)[0]["n"])
+        except QueryFailed:
+            return None
 
     def columns(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[str]:
         """The columns a selection's SQL gives. Raises QueryRefused when TraceId is not among them."""

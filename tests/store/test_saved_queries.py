@@ -7,7 +7,7 @@ import pytest
 from leyden_store.errors import QueryFailed, QueryNotFound, QueryRefused
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
-from tests.support.otlp_making import make, put
+from tests.support.otlp_making import NOW_NS, make, put
 
 ALL = "SELECT DISTINCT TraceId FROM otel_traces"
 
@@ -74,3 +74,38 @@ def test_names_of_any_signs_are_names(store: LightningStore) -> None:
     name = 'it\'s \\ "é" {x:String} %s'
     store.queries.save(name, ALL, description=name)
     assert store.queries.get(name).description == name
+
+
+def test_parameters_are_typed_and_all_must_be_given(store: LightningStore) -> None:
+    put(store, [make(1, trace=1, service="a"), make(1, trace=2, service="b")])
+    saved = store.queries.save("of", f"{ALL} WHERE ServiceName = {{service:String}} AND Duration >= {{least:UInt64}}")
+    chosen = store.select(query="of", parameters={"service": "b", "least": "0"})
+    assert [t["service"] for t in store.traces(chosen)] == ["b"]
+    with pytest.raises(QueryRefused, match="the query needs least: give --param least=VALUE"):
+        store.select(query="of", parameters={"service": "b"})
+    with pytest.raises(QueryRefused, match="no parameter x; it takes service, least"):
+        store.select(query="of", parameters={"service": "b", "least": "0", "x": "1"})
+    hostile = store.select(query="of", parameters={"service": "b' OR 1 --", "least": "0"})
+    assert store.traces(hostile) == []
+    assert store.queries.details(saved).parameters == {"service": "String", "least": "UInt64"}
+
+
+def test_a_query_tells_its_last_use_its_versions_and_its_size(store: LightningStore) -> None:
+    put(store, [make(1, trace=1), make(1, trace=2)])
+    store.queries.save("q", ALL)
+    saved = store.queries.save("q", f"{ALL} WHERE 1")
+    before = store.queries.details(saved)
+    assert (before.used_at, before.versions, before.traces) == (None, [1, 2], 2)
+    assert before.rows_to_read == 2
+    store.select(query="q", purpose="export")
+    after = store.queries.details(saved)
+    assert after.used_for == "export"
+    assert after.used_at is not None
+    assert after.to_json()["last_used_at"] == after.used_at.isoformat()
+
+
+def test_a_preview_counts_and_shows_the_newest(store: LightningStore) -> None:
+    put(store, [make(1, trace=n, at_ns=NOW_NS + n, rollout_id=f"r{n % 2}") for n in range(1, 5)])
+    shown = store.preview(store.select(), limit=2)
+    assert (shown["traces"], shown["rollouts"], shown["llm_spans"]) == (4, 2, 0)
+    assert [t["trace_id"] for t in shown["first"]] == [f"{4:032x}", f"{3:032x}"]
