@@ -1,4 +1,4 @@
-"""The OpenTelemetry configurator: the SDK with our processors, the openai hooks, and the process's root span.
+"""The OpenTelemetry configurator: the SDK with our processors, the clients' hooks, and the process's root span.
 
 Selected by `OTEL_PYTHON_CONFIGURATOR=leyden`. Runs after the distro's defaults and before any instrumentation loads.
 """
@@ -6,6 +6,7 @@ Selected by `OTEL_PYTHON_CONFIGURATOR=leyden`. Runs after the distro's defaults 
 from __future__ import annotations
 
 import os
+from types import ModuleType
 from typing import Any
 
 import wrapt
@@ -14,7 +15,7 @@ from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from leyden_instrumentation import identity, program
+from leyden_instrumentation import identity, native, program
 from leyden_instrumentation.delivery import DeliveryProcessor
 from leyden_instrumentation.process import Process
 from leyden_instrumentation.stamping import StampingProcessor
@@ -41,14 +42,16 @@ class LeydenConfigurator(_OTelSDKConfigurator):
             super()._configure(  # type: ignore[no-untyped-call,unused-ignore]
                 span_processors=[StampingProcessor()], export_span_processor=deliver, **kwargs
             )
-        wrapt.register_post_import_hook(_hook_openai, "openai")
+        for client in ("openai", "anthropic"):
+            wrapt.register_post_import_hook(_hook, client)
+        native.register()
         Process.start(deliveries)
 
 
-def _hook_openai(_: Any) -> None:
-    from leyden_instrumentation import openai_hooks
+def _hook(client: ModuleType) -> None:
+    from leyden_instrumentation import client_hooks
 
-    openai_hooks.install()
+    client_hooks.install(client.__name__)
 
 
 def _resource() -> dict[str, str | int]:

@@ -17,6 +17,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from leyden_instrumentation.folding import folds
+
 PATIENCE = 3.0
 """Seconds the process waits at its end without a batch arriving."""
 LIMIT = 30.0
@@ -110,7 +112,7 @@ class DeliveryProcessor(SpanProcessor):
         self._batch.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
-        if not self._closed:
+        if not self._closed and not folds.is_folded(span):
             self._batch.on_end(span)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:

@@ -15,12 +15,13 @@ from leyden_instrumentation import (
     doctor_settings,
     settings,
 )
-from leyden_instrumentation.distro import OPENAI_INSTRUMENTATIONS, Choice, choose_openai_instrumentation, set_defaults
+from leyden_instrumentation.distro import set_defaults
 from leyden_instrumentation.doctor_command import Capture
 from leyden_instrumentation.doctor_echo import EchoServer
 from leyden_instrumentation.doctor_findings import Finding
 from leyden_instrumentation.doctor_packages import Instrumentation
 from leyden_instrumentation.doctor_probe import Probe
+from leyden_instrumentation.libraries import OPENAI, Choice, choose
 
 _SUCCESSORS = {"opentelemetry-instrumentation-openai-v2": "opentelemetry-instrumentation-genai-openai"}
 """Instrumentations that are maintained no more, and what came after them."""
@@ -64,7 +65,7 @@ def examine(env: Mapping[str, str], command: Sequence[str] = ()) -> Report:
     full = dict(env)
     set_defaults(full)
     installed = doctor_packages.instrumentations()
-    choice = choose_openai_instrumentation(full)
+    choice = choose(OPENAI, full)
     probes = _probe(installed, choice, env)
     found = list(doctor_packages.findings(installed))
     if doctor_packages.installed_version("openai"):
@@ -91,19 +92,15 @@ def _probe(installed: list[Instrumentation], choice: Choice, env: Mapping[str, s
 
 def _choice(choice: Choice) -> Iterator[Finding]:
     if choice.in_vain:
-        asked = next((f for f in OPENAI_INSTRUMENTATIONS if f"={f} " in choice.why), None)
-        install = (
-            f"pip install {OPENAI_INSTRUMENTATIONS[asked]}" if asked else f"unset {settings.OPENAI_INSTRUMENTATION}"
-        )
+        asked = next((f for f in OPENAI.choices if f"={f} " in choice.why), None)
+        install = f"pip install {OPENAI.choices[asked]}" if asked else f"unset {OPENAI.setting}"
         yield Finding("fault", "openai", choice.why, install)
     elif choice.distribution is not None:
         yield Finding("ok", "openai", f"{choice.distribution} would be loaded: {choice.why}")
     elif choice.why.endswith("says so"):
-        yield Finding(
-            "warn", "openai", f"calls are not recorded: {choice.why}", f"unset {settings.OPENAI_INSTRUMENTATION}"
-        )
+        yield Finding("warn", "openai", f"calls are not recorded: {choice.why}", f"unset {OPENAI.setting}")
     else:
-        fix = f"pip install {OPENAI_INSTRUMENTATIONS['traceloop']}"
+        fix = f"pip install {OPENAI.choices['traceloop']}"
         yield Finding(
             "fault", "openai", "calls are not recorded: no instrumentation that Leyden loads is installed", fix
         )
@@ -146,7 +143,7 @@ def _remedy(one: Probe, probes: list[Probe], env: Mapping[str, str]) -> str:
     if successor is not None:
         return f"pip uninstall -y {one.distribution} && pip install {successor}"
     works = {p.distribution for p in probes if p.content and p.token_ids and p is not one}
-    other = next((name for name, dist in OPENAI_INSTRUMENTATIONS.items() if dist in works), None)
+    other = next((name for name, dist in OPENAI.choices.items() if dist in works), None)
     if one.chosen and other is not None:
-        return f"export {settings.OPENAI_INSTRUMENTATION}={other}"
+        return f"export {OPENAI.setting}={other}"
     return f"pip install -U {one.distribution} openai"

@@ -9,8 +9,8 @@ from importlib import metadata
 
 from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
 
-from leyden_instrumentation.distro import normal_name
 from leyden_instrumentation.doctor_findings import Finding
+from leyden_instrumentation.libraries import normal_name
 
 LIBRARIES = {
     "openai": "opentelemetry-instrumentation-openai",

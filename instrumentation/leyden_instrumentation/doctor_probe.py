@@ -95,10 +95,10 @@ class _Listener(logging.Handler):
 
 
 def _instrument(distribution: str) -> None:
-    from leyden_instrumentation import openai_hooks
+    from leyden_instrumentation import client_hooks
     from leyden_instrumentation.doctor_packages import instrumentations
 
-    openai_hooks.install()
+    client_hooks.install()
     for one in instrumentations():
         if one.distribution == distribution and one.entry_point.name == "openai":
             if one.conflict is not None:

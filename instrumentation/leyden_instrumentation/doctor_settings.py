@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from leyden_instrumentation import settings
-from leyden_instrumentation.distro import OPENAI_INSTRUMENTATIONS
 from leyden_instrumentation.doctor_findings import Finding
+from leyden_instrumentation.libraries import OPENAI
 from leyden_instrumentation.token_fields import is_private
 
 _GENAI_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -52,11 +52,11 @@ def token_ids(env: Mapping[str, str], host: str | None = None) -> Finding:
 
 def content_fix(distribution: str, env: Mapping[str, str]) -> str | None:
     """What lets the content through, where one of the user's variables keeps an OpenAI instrumentation from it."""
-    if distribution == OPENAI_INSTRUMENTATIONS["genai"]:
+    if distribution == OPENAI.choices["genai"]:
         return f"export {_GENAI_CONTENT}=SPAN_ONLY" if _GENAI_CONTENT in env else None
     prefix = {
-        OPENAI_INSTRUMENTATIONS["traceloop"]: "TRACELOOP_TRACE_CONTENT",
-        OPENAI_INSTRUMENTATIONS["openinference"]: "OPENINFERENCE_HIDE_",
+        OPENAI.choices["traceloop"]: "TRACELOOP_TRACE_CONTENT",
+        OPENAI.choices["openinference"]: "OPENINFERENCE_HIDE_",
     }.get(distribution)
     names = sorted(name for name in env if prefix is not None and name.startswith(prefix))
     return f"unset {' '.join(names)}" if names else None
@@ -83,7 +83,7 @@ def _switches(env: Mapping[str, str]) -> Iterator[Finding]:
     disabled = {n.strip() for n in env.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")}
     if disabled & {"openai", "*"}:
         says = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS keeps every OpenAI instrumentation out, not only one"
-        fix = f"unset OTEL_PYTHON_DISABLED_INSTRUMENTATIONS   # {settings.OPENAI_INSTRUMENTATION} chooses one"
+        fix = f"unset OTEL_PYTHON_DISABLED_INSTRUMENTATIONS   # {OPENAI.setting} chooses one"
         yield Finding("fault", "set-up", says, fix)
 
 

@@ -13,8 +13,6 @@ POLICY_VERSION = "LEYDEN_POLICY_VERSION"
 
 CAPTURE_CONTENT = "LEYDEN_CAPTURE_CONTENT"
 """`false` keeps every message, tool argument, tool result and token id out of the spans. Default `true`."""
-OPENAI_INSTRUMENTATION = "LEYDEN_OPENAI_INSTRUMENTATION"
-"""`traceloop` (default), `genai`, `openinference` or `none`."""
 TOKEN_IDS = "LEYDEN_TOKEN_IDS"  # noqa: S105
 """`auto` (default): ask servers on private addresses for token ids and logprobs; `on`: every server; `off`: none."""
 ROOT_SPAN = "LEYDEN_ROOT_SPAN"

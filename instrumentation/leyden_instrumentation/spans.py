@@ -10,7 +10,10 @@ _LLM_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "res
 
 def attributes(span: object) -> Mapping[str, Any]:
     """The attributes of a span of the SDK (or a proxy of one); none of a span that records nothing."""
-    return getattr(span, "attributes", None) or {}
+    # OpenInference's proxy holds a span's kind back until it ends.
+    held_back = getattr(span, "_self_important_attributes", None)
+    have = getattr(span, "attributes", None) or {}
+    return {**have, **held_back} if held_back else have
 
 
 def is_llm(span: object) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from leyden_instrumentation import identity, tools
+from leyden_instrumentation import identity, native, tools
+from leyden_instrumentation.folding import folds
 
 
 class StampingProcessor(SpanProcessor):
@@ -19,6 +20,8 @@ class StampingProcessor(SpanProcessor):
         # What whoever made the span says of it wins over what its surroundings say.
         given = span.attributes or {}
         span.set_attributes({k: v for k, v in found.attributes().items() if k not in given})
+        native.notice(span)
+        folds.notice(span, parent_context)
         tools.memory.notice(span)
 
     def on_end(self, span: ReadableSpan) -> None:

@@ -136,10 +136,16 @@ def _record(call: ToolCall, result: Any, end_ns: int) -> None:
 
 
 def _results(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Tool results in a request: `tool` messages of chat, `function_call_output` items of the Responses API."""
+    """Tool results in a request: `tool` messages of chat, `function_call_output` items of the Responses API, and
+    `tool_result` blocks of Anthropic's messages.
+    """
     for message in _list(body.get("messages")):
         if isinstance(message, Mapping) and message.get("role") == "tool":
             yield str(message.get("tool_call_id")), message.get("content")
+        elif isinstance(message, Mapping) and message.get("role") == "user":
+            for block in _list(message.get("content")):
+                if isinstance(block, Mapping) and block.get("type") == "tool_result":
+                    yield str(block.get("tool_use_id")), block.get("content")
     for item in _list(body.get("input")):
         if isinstance(item, Mapping) and item.get("type") == "function_call_output":
             yield str(item.get("call_id")), item.get("output")

@@ -1,8 +1,8 @@
-"""The hooks on the openai client, from 1.x on: three private methods that every request and every reply passes.
+"""The hooks on the clients of OpenAI and Anthropic: three private methods that every request and every reply passes.
 
-`_prepare_options` (request out), `_process_response` (reply in), `_process_response_data` (each body and stream chunk).
-They stand under all three OpenAI instrumentations, inside whose span they run. If a later openai has them no more, one
-warning says so, nothing is hooked, and the program runs as ever.
+`_prepare_options` (request out), `_process_response` (reply in), `_process_response_data` (each body and stream chunk):
+both clients come of one generator and have them from 1.x on. They stand under all instrumentations, inside whose span
+they run. If a later client has them no more, one warning says so, nothing is hooked, and the program runs as ever.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from typing import Any
 
 import wrapt
 from opentelemetry import context, trace
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from leyden_instrumentation import settings, spans, tools
 from leyden_instrumentation.exchange import Exchange
+from leyden_instrumentation.exchange_messages import MessagesExchange
+from leyden_instrumentation.late import stand_in
 from leyden_instrumentation.token_fields import AskingBody, servers, with_fields
 
 _log = logging.getLogger("leyden_instrumentation")
-_exchanges: weakref.WeakKeyDictionary[Any, Exchange] = weakref.WeakKeyDictionary()
-_installed: list[bool] = []
+_exchanges: weakref.WeakKeyDictionary[Any, Exchange | MessagesExchange] = weakref.WeakKeyDictionary()
+_installed: set[str] = set()
 
 _EXPECTED = {
     ("SyncAPIClient", "_prepare_options"): {"options"},
@@ -36,19 +39,19 @@ _EXPECTED = {
 """Methods hooked, and the parameters we read of them."""
 
 
-def install() -> None:
-    """Hook the openai client of this process, once."""
-    if _installed:
+def install(package: str = "openai") -> None:
+    """Hook a client, `openai` or `anthropic`, of this process, once."""
+    if package in _installed:
         return
-    _installed.append(True)
+    _installed.add(package)
     try:
-        base = importlib.import_module("openai._base_client")
+        base = importlib.import_module(f"{package}._base_client")
         for (owner, method), parameters in _EXPECTED.items():
             missing = parameters - inspect.signature(getattr(getattr(base, owner), method)).parameters.keys()
             if missing:
                 raise AttributeError(f"{owner}.{method} takes no {', '.join(sorted(missing))}")
     except (ImportError, AttributeError) as error:
-        _log.warning("leyden: this openai is unknown to us (%s); no token ids, logprobs or tool spans", error)
+        _log.warning("leyden: this %s is unknown to us (%s); no token ids, logprobs or tool spans", package, error)
         return
     for (owner, method), hook in _hooks().items():
         wrapt.wrap_function_wrapper(getattr(base, owner), method, hook)
@@ -96,9 +99,9 @@ def _should_retry(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
 
 def _before(client: Any, options: Any) -> None:
     """A request goes out: the results it brings end tool calls, and it asks for token ids."""
-    span = trace.get_current_span()
     body = options.json_data
-    if not isinstance(body, dict) or not span.is_recording() or not spans.is_llm(span):
+    span = _call_span(options.url)
+    if not isinstance(body, dict) or span is None:
         return
     tools.memory.answer(body, span)
     # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
@@ -109,16 +112,28 @@ def _before(client: Any, options: Any) -> None:
 
 def _after(client: Any, call: dict[str, Any]) -> None:
     """A reply came in: its body, which may be read much later, belongs to the span that is current now."""
-    span = trace.get_current_span()
     options, response = call["options"], call["response"]
     body = options.json_data
     if isinstance(body, dict):
         servers.answered(str(client.base_url), asked=isinstance(body, AskingBody))
-    if not spans.is_llm(span):
+    span = _call_span(options.url)
+    if span is None:
+        return
+    if options.url.endswith("/messages"):
+        _exchanges[response] = MessagesExchange(span, context.get_current())
         return
     added = body.added if isinstance(body, AskingBody) else frozenset()
     version = response.headers.get("x-leyden-policy-version")
     _exchanges[response] = Exchange(span, context.get_current(), added, version, streamed=bool(call.get("stream")))
+
+
+def _call_span(path: str) -> Span | None:
+    """The span of the call under way; None where no instrumentation records it."""
+    current = trace.get_current_span()
+    if not current.is_recording():
+        return None
+    span = current if spans.is_llm(current) else stand_in(current, path)
+    return None if span is INVALID_SPAN else span
 
 
 def _refused(client: Any, response: Any) -> bool:
@@ -138,7 +153,7 @@ def _guarded(hook: Callable[..., Any], *args: Any, otherwise: Any = None) -> Any
     except Exception as error:
         if not _faults:
             _faults.append(error)
-            _log.warning("leyden: a hook on openai failed (%s: %s); its data is missing", type(error).__name__, error)
+            _log.warning("leyden: a hook on a client failed (%s: %s); its data is missing", type(error).__name__, error)
         return otherwise
 
 
