@@ -18,12 +18,15 @@ from leyden_store.dialects.genai_events import join_logs
 from leyden_store.errors import SelectionEmpty, TraceNotFound
 from leyden_store.filters import Filters
 from leyden_store.guard import check, quoted
+from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
 from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.runs import Runs, SpanKey, new_id, record_lineage
 from leyden_store.saved_queries import SavedQueries
+from leyden_store.searching import search
 from leyden_store.select_check import PROJECT_TABLES
 from leyden_store.selection import Selection, bound
+from leyden_store.sessions import list_sessions
 from leyden_store.spans import Span
 from leyden_store.tree import SpanTree, build
 from leyden_store.triggers import Triggers
@@ -111,6 +114,20 @@ class LightningStore:
         selection = selection or Selection()
         text = sql.query("traces").replace("{selection}", selection.trace_ids)
         return self.connection.rows(text, {**selection.parameters, "limit": limit}, _settings(selection))
+
+    def list_traces(self, chosen: TraceFilter | None = None, *, limit: int = 100, cursor: str = "") -> Page:
+        """The newest traces that a filter chooses, a page at a time; rows as of `traces`. Raises QueryRefused."""
+        chosen = chosen or TraceFilter()
+        settings = _settings(chosen.selection)
+        return list_traces(self.connection, chosen, limit=limit, cursor=cursor, settings=settings)
+
+    def list_sessions(self, *, limit: int = 100, cursor: str = "", **filters: Any) -> Page:
+        """The sessions that began last, a page at a time; filters and rows as of `leyden_store.sessions`."""
+        return list_sessions(self.connection, limit=limit, cursor=cursor, **filters)
+
+    def search(self, text: str, *, limit: int = 20, cursor: str = "", **filters: Any) -> Page:
+        """Spans whose messages hold every word of a text, a page at a time; see `leyden_store.searching`."""
+        return search(self.connection, text, limit=limit, cursor=cursor, **filters)
 
     def preview(self, selection: Selection, *, limit: int = 10) -> dict[str, Any]:
         """How much is selected, `traces`, `rollouts` and `llm_spans`, and the newest traces of it as `first`."""

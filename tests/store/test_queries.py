@@ -12,13 +12,17 @@ from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
 
 NAMES = sorted(f.name.removesuffix(".sql") for f in (files("leyden_store") / "queries").iterdir())
-VALUES = {"Array(String)": ["a"], "Int64": 0, "UInt64": 10, "String": "a"}
+VALUES = {"Array(String)": ["a"], "Int64": 0, "UInt64": 10, "String": "a", "Float64": 0.5}
+PARTS = {"{selection}": Selection().trace_ids, "{conditions}": "true", "{condition}": "true", "{text}": "SpanName"}
+"""What callers put into a query's text."""
 
 
 def test_every_query_runs_on_a_fresh_store(store: LightningStore) -> None:
     assert len(NAMES) >= 6
     for name in NAMES:
-        text = sql.query(name).replace("{selection}", Selection().trace_ids)
+        text = sql.query(name)
+        for part, put in PARTS.items():
+            text = text.replace(part, put)
         parameters = {found[1]: VALUES[found[2]] for found in re.finditer(r"\{(\w+):([\w()]+)\}", text)}
         assert store.connection.rows(text, parameters) is not None, name
 

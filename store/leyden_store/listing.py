@@ -1,0 +1,186 @@
+"""Lists of traces: the newest first, filtered, a page at a time, from the summary `traces` alone.
+
+A page is found from the newest hour backwards, in windows that grow until they hold enough: what is asked for most, the
+latest traces, then costs the same however much the store holds. Filters are sets of trace ids, so that a trace is found
+by what any of its hours says.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from leyden_store import sql
+from leyden_store.connection import READ_ONLY, Connection, Settings
+from leyden_store.errors import QueryRefused
+from leyden_store.selection import EVERYTHING, Selection
+
+HOUR_NS = 3600 * 10**9
+_WINDOWS = (1, 6, 48, 14 * 24)
+"""Hours read at first, then more; after these, all that is left."""
+_END_NS = 2**63 - 1
+_LATER_NS = 7 * 24 * HOUR_NS
+"""How long after its window a trace's rows are looked for: what runs longer is found, but as if it took so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFilter:
+    """Which traces; "" and None are no filter, and all that are given must hold.
+
+    agent, model: one of the trace's; session, user, rollout, group, project: the trace's own
+    status: "error" has a span that failed, "ok" has none
+    since_ns, until_ns: Unix nanoseconds between which it began (until not included)
+    min_ns, max_ns: how long it took
+    reward, min_reward, max_reward: a score of that name ("" any) on the trace or its rollout, between these, included
+    selection: only of these
+    """
+
+    project: str = ""
+    agent: str = ""
+    model: str = ""
+    session: str = ""
+    user: str = ""
+    rollout: str = ""
+    group: str = ""
+    status: Literal["", "ok", "error"] = ""
+    since_ns: int | None = None
+    until_ns: int | None = None
+    min_ns: int | None = None
+    max_ns: int | None = None
+    reward: str = ""
+    min_reward: float | None = None
+    max_reward: float | None = None
+    selection: Selection = field(default_factory=Selection)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows; `cursor` asks for those that follow, "" when there are none."""
+
+    rows: list[dict[str, Any]]
+    cursor: str = ""
+
+
+def list_traces(
+    connection: Connection,
+    chosen: TraceFilter,
+    *,
+    limit: int = 100,
+    cursor: str = "",
+    settings: Settings = READ_ONLY,
+) -> Page:
+    """The newest traces, as `leyden traces --json` prints them. A page's cursor holds while traces come in: none is
+    given twice, none is left out. `settings` are those that the filter's selection needs.
+    Raises QueryRefused for a cursor that is none of ours.
+    """
+    before = read_cursor(cursor, int)
+    found: list[dict[str, Any]] = []
+    for candidates in _candidates(connection, chosen, before, limit + 1, settings):
+        rows = {row["trace_id"]: row for row in _summaries(connection, [trace for trace, _ in candidates])}
+        # A trace that began before its window is met again in the window where it began.
+        found += [rows[trace] for trace, start in candidates if rows[trace]["start_ns"] == start]
+        if len(found) > limit:
+            break
+    page = found[:limit]
+    more = len(found) > limit
+    return Page(page, write_cursor(page[-1]["start_ns"], page[-1]["trace_id"]) if more else "")
+
+
+def write_cursor(*key: Any) -> str:
+    """A row's place in its list, as text that goes into a URL."""
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, kind: type) -> tuple[Any, str] | None:
+    """The place that `write_cursor` wrote: a `kind` and an id; None of "". Raises QueryRefused."""
+    if not cursor:
+        return None
+    try:
+        value, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise QueryRefused("that is no cursor of this list; begin again without one") from error
+    if type(value) is not kind or not isinstance(key, str):
+        raise QueryRefused("that is no cursor of this list; begin again without one")
+    return value, key
+
+
+def _candidates(
+    connection: Connection, chosen: TraceFilter, before: tuple[int, str] | None, wanted: int, settings: Settings
+) -> Iterator[list[tuple[str, int]]]:
+    """Trace ids and where they begin as far as a window shows, newest first, in pieces of at most `wanted`."""
+    conditions, parameters = _conditions(chosen)
+    (span,) = connection.rows(
+        "SELECT toUnixTimestamp(max(Hour)) AS newest, toUnixTimestamp(min(Hour)) AS oldest, count() AS rows FROM traces"
+    )
+    if not span["rows"]:
+        return
+    newest, last = span["newest"] * 10**9, _END_NS
+    bottom = max(span["oldest"] * 10**9, chosen.since_ns or 0)
+    for bound in (chosen.until_ns - 1 if chosen.until_ns is not None else None, before[0] if before else None):
+        last = last if bound is None else min(last, bound)
+    selective = chosen.session or chosen.user or chosen.rollout or chosen.selection.sql != EVERYTHING
+    text = sql.query("trace_candidates").replace("{conditions}", conditions)
+    for hours in (None,) if selective else (*_WINDOWS, None):
+        from_hour = min(last, newest) // HOUR_NS * HOUR_NS
+        low = bottom if hours is None else max(bottom, from_hour - (hours - 1) * HOUR_NS)
+        while last >= low:
+            bounds = {
+                "low": low,
+                "last": last,
+                "later": min(last + _LATER_NS, _END_NS),
+                "before_ns": before[0] if before else _END_NS,
+                "before_id": before[1] if before else "",
+                "min_ns": chosen.min_ns or 0,
+                "max_ns": _END_NS if chosen.max_ns is None else chosen.max_ns,
+                "limit": wanted,
+            }
+            rows = connection.rows(text, {**parameters, **bounds}, settings)
+            if rows:
+                yield [(row["trace_id"], row["start_ns"]) for row in rows]
+            if len(rows) < wanted:
+                break
+            before = (rows[-1]["start_ns"], rows[-1]["trace_id"])
+        last = min(last, low - 1)
+
+
+def _conditions(chosen: TraceFilter) -> tuple[str, dict[str, Any]]:
+    """What rows of the summary must meet, as SQL and its parameters."""
+    parameters: dict[str, Any] = dict(chosen.selection.parameters)
+    found: list[str] = []
+    if chosen.project:
+        found.append("Project = {of_project:String}")
+        parameters["of_project"] = chosen.project
+    for name, value, condition in (
+        ("of_agent", chosen.agent, "has(Agents, {of_agent:String}) OR AgentName = {of_agent:String}"),
+        ("of_model", chosen.model, "has(Models, {of_model:String})"),
+        ("of_session", chosen.session, "SessionId = {of_session:String}"),
+        ("of_user", chosen.user, "UserId = {of_user:String}"),
+        ("of_rollout", chosen.rollout, "RolloutId = {of_rollout:String}"),
+        ("of_group", chosen.group, "GroupId = {of_group:String}"),
+    ):
+        if value:
+            found.append(f"TraceId IN (SELECT TraceId FROM traces WHERE {condition})")
+            parameters[name] = value
+    if chosen.status:
+        sign = "IN" if chosen.status == "error" else "NOT IN"
+        found.append(f"TraceId {sign} (SELECT TraceId FROM traces WHERE HasError)")
+    if chosen.reward or chosen.min_reward is not None or chosen.max_reward is not None:
+        found.append(f"TraceId IN ({sql.query('rewarded_traces')})")
+        parameters |= {
+            "reward": chosen.reward,
+            "min_reward": float("-inf") if chosen.min_reward is None else chosen.min_reward,
+            "max_reward": float("inf") if chosen.max_reward is None else chosen.max_reward,
+        }
+    if chosen.selection.sql != EVERYTHING or chosen.selection.project:
+        found.append(f"TraceId IN ({chosen.selection.trace_ids})")
+    return " AND ".join(found or ["true"]), parameters
+
+
+def _summaries(connection: Connection, trace_ids: list[str]) -> list[dict[str, Any]]:
+    selection = "SELECT arrayJoin({ids:Array(String)})"
+    parameters: Mapping[str, Any] = {"ids": trace_ids, "limit": len(trace_ids)}
+    return connection.rows(sql.query("traces").replace("{selection}", selection), parameters)
