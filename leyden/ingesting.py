@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from leyden.posting import Collector, Refused
-from leyden_store.dialects.genai_events import join_logs
+from leyden_collector.intake import REASONS, Signal
+from leyden_collector.log_records import checked
+from leyden_collector.processors import Pipeline
 from leyden_store.errors import OtlpInvalid
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
-from leyden_store.otlp import decode_logs, decode_traces, encode_traces, json_to_protobuf
-from leyden_store.runs import SpanKey
-from leyden_store.spans import LogRecord, Span
+from leyden_store.otlp import decode_traces, json_to_protobuf
+from leyden_store.spans import Span
 
 _SUFFIXES = (".pb", ".json", ".jsonl")
 
@@ -26,39 +28,58 @@ class Ingested:
 
     files: int = 0
     spans: int = 0
+    log_records: int = 0
     failures: list[str] = field(default_factory=list)
 
 
-def ingest(store: LightningStore, paths: Sequence[Path]) -> Ingested:
-    """Store every span of the files; a file that cannot be read is named and the others go on.
+def ingest(store: LightningStore, paths: Sequence[Path], pipeline: Pipeline | None = None) -> Ingested:
+    """Store every span and GenAI log record of the files; a file that cannot be read is named and the others go on.
 
     A folder means the OTLP files in it. A file is stored whole or not at all; storing it again changes nothing.
-    Log records (`.logs.pb`) that carry a call's content become events of their spans, which must be among the files.
+    Log records (`.logs.pb`, `.logs.json`, `.logs.jsonl`) join their spans by ids when they are read, whichever came
+    first. The pipeline's processors run where no collector does it.
     """
     done = Ingested()
-    files = [file for path in paths for file in _files(path)]
-    logs: dict[SpanKey, list[LogRecord]] = {}
-    for file in filter(_is_logs, files):
+    for file in (file for path in paths for file in _files(path)):
         with _noted(file, done):
-            for record in decode_logs(file.read_bytes()):
-                logs.setdefault((record.trace_id, record.span_id), []).append(record)
-    for file in files:
-        if _is_logs(file):
-            continue
-        with _noted(file, done):
-            requests, spans = [], 0
-            for request in _requests(file):
-                found = decode_traces(request)
-                _check_ids(found)
-                records = [record for span in found for record in logs.pop((span.trace_id, span.span_id), ())]
-                requests.append(encode_traces(join_logs(found, records)) if records else request)
-                spans += len(found)
-            _into_store(store, requests)
-            done.spans += spans
-    if logs:
-        left = sum(map(len, logs.values()))
-        done.failures.append(f"{left} log records belong to no span in these files; give the spans' files with them")
+            if _is_logs(file):
+                done.log_records += _store_logs(store, file, pipeline, done)
+            else:
+                done.spans += _store_spans(store, file, pipeline)
     return done
+
+
+def _store_spans(store: LightningStore, file: Path, pipeline: Pipeline | None) -> int:
+    requests, spans = [], 0
+    for request in _requests(file):
+        found = decode_traces(request)
+        _check_ids(found)
+        requests.append(request)
+        spans += len(found)
+    _into_store(store, "traces", [r for r in (_processed(r, "traces", pipeline) for r in requests) if r])
+    return spans
+
+
+def _store_logs(store: LightningStore, file: Path, pipeline: Pipeline | None, done: Ingested) -> int:
+    """Store a file's GenAI events; how many. Other records are named as left out."""
+    requests, taken = [], 0
+    for request in _requests(file):
+        body, accepted, rejected = checked(request)
+        if accepted:
+            requests.append(body)
+        taken += accepted
+        done.failures += [f"{file}: {n} log records {REASONS[reason]}" for reason, n in rejected.items()]
+    _into_store(store, "logs", [r for r in (_processed(r, "logs", pipeline) for r in requests) if r])
+    return taken
+
+
+def _processed(request: bytes, signal: Signal, pipeline: Pipeline | None) -> bytes:
+    if pipeline is None:
+        return request
+    processed = pipeline.traces(request) if signal == "traces" else pipeline.logs(request)
+    if processed.rejected:
+        raise OtlpInvalid(f"{processed.rejected} of its {signal} are not stored: {processed.reason}")
+    return processed.body
 
 
 @contextmanager
@@ -81,21 +102,22 @@ def _files(path: Path) -> list[Path]:
 
 
 def _is_logs(file: Path) -> bool:
-    return file.name.endswith(".logs.pb")
+    return re.search(r"(^|\.)logs\.(pb|json|jsonl)$", file.name) is not None
 
 
 def _requests(file: Path) -> Iterator[bytes]:
     """The export requests in a file, as protobuf."""
+    signal: Signal = "logs" if _is_logs(file) else "traces"
     match file.suffix:
         case ".pb":
             yield file.read_bytes()
         case ".json":
-            yield json_to_protobuf(file.read_bytes())
+            yield json_to_protobuf(file.read_bytes(), signal)
         case ".jsonl":
             for number, line in enumerate(file.read_bytes().splitlines(), start=1):
                 if line.strip():
                     try:
-                        yield json_to_protobuf(line)
+                        yield json_to_protobuf(line, signal)
                     except OtlpInvalid as error:
                         raise OtlpInvalid(f"line {number}: {error}") from error
         case suffix:
@@ -108,19 +130,19 @@ def _check_ids(spans: Sequence[Span]) -> None:
             raise OtlpInvalid(f"the span {span.name!r} has no valid trace id and span id")
 
 
-def _into_store(store: LightningStore, requests: Sequence[bytes]) -> None:
+def _into_store(store: LightningStore, signal: Signal, requests: Sequence[bytes]) -> None:
     """Store requests: in the engine this process holds, on the server, or by posting them to the collector."""
     gateway = store.connection.gateway
     if gateway is not None:
         collector = Collector.holding(gateway)
         try:
             for body in requests:
-                collector.take(body)
+                collector.take(body, signal)
             collector.flush()
         except Refused as error:
             raise OtlpInvalid(str(error)) from error
         return
-    writer = OtlpWriter(store.connection)
+    writer = OtlpWriter(store.connection, signal)
     segment = delimited(requests)
     try:
         writer.write(segment, token=hashlib.sha256(segment).hexdigest())

@@ -6,7 +6,7 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from leyden_store.errors import LeydenError, StoreUnreachable
 from leyden_store.holder import HolderInfo
@@ -30,9 +30,9 @@ class Collector:
         """The collector that holds an embedded store, by its gateway's address."""
         return cls(held.url.removesuffix("/clickhouse"), held.token)
 
-    def take(self, request: bytes) -> None:
+    def take(self, request: bytes, signal: Literal["traces", "logs"] = "traces") -> None:
         """Give it an OTLP export request. Raises Refused, StoreUnreachable."""
-        post(f"{self.url}/v1/traces", request, "application/x-protobuf", self.token)
+        post(f"{self.url}/v1/{signal}", request, "application/x-protobuf", self.token)
 
     def flush(self) -> None:
         """Wait until everything it has acknowledged is stored. Raises Refused, StoreUnreachable."""

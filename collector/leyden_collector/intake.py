@@ -24,7 +24,7 @@ Signal = Literal["traces", "logs"]
 
 NO_IDS, PROCESSOR_FAILED = "no_ids", "processor_failed"
 
-_REASONS = {
+REASONS = {
     NO_IDS: "have no valid trace id and span id",
     log_records.OTHER_LOG: "are no GenAI events (`gen_ai.*`), which are the only log records stored",
     log_records.NO_SPAN: "name no span by valid trace and span ids",
@@ -62,7 +62,7 @@ class Taken:
 
     def answer(self) -> ExportTraceServiceResponse | ExportLogsServiceResponse:
         """What the sender is told: nothing, or how many can never be stored and why."""
-        said = "; ".join(f"{n} {_ITEMS[self.signal]} {_REASONS[reason]}" for reason, n in self.rejected.items())
+        said = "; ".join(f"{n} {_ITEMS[self.signal]} {REASONS[reason]}" for reason, n in self.rejected.items())
         count = sum(self.rejected.values())
         if self.signal == "logs":
             logs = ExportLogsServiceResponse()

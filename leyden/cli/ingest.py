@@ -1,4 +1,4 @@
-"""`leyden ingest PATH…`: import OTLP files (.pb, OTLP/JSON as .json or .jsonl)."""
+"""`leyden ingest PATH…`: import OTLP files (.pb, OTLP/JSON as .json or .jsonl; log events likewise, as .logs.pb …)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("ingest", help="import OTLP files", description=__doc__)
     add_store(parser)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, or folders of them")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a collector's config file, for its processors (default: $LEYDEN_CONFIG)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     from leyden.ingesting import ingest
+    from leyden_collector.processors import Pipeline
+    from leyden_collector.processors.config import make
+    from leyden_collector.settings import Settings
 
+    processors = make(Settings.load(args.config).processors)
     with open_store(args.store) as store:
-        done = ingest(store, args.paths)
+        done = ingest(store, args.paths, Pipeline(processors) if processors else None)
     for failure in done.failures:
         print(f"leyden: {failure}", file=sys.stderr)
-    print(f"stored {done.spans} spans from {done.files} files")
+    records = f" and {done.log_records} log records" if done.log_records else ""
+    print(f"stored {done.spans} spans{records} from {done.files} files")
     return 1 if done.failures else 0

@@ -23,8 +23,8 @@ ENGINE = Null;
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_logs_mv TO otel_logs AS
 SELECT
     leyden_time(if(record.time_unix_nano != 0, record.time_unix_nano, record.observed_time_unix_nano)) AS Timestamp,
-    lower(hex(record.trace_id)) AS TraceId,
-    lower(hex(record.span_id)) AS SpanId,
+    replaceRegexpOne(lower(hex(record.trace_id)), '^0+$', '') AS TraceId,
+    replaceRegexpOne(lower(hex(record.span_id)), '^0+$', '') AS SpanId,
     record.flags AS TraceFlags,
     record.severity_text AS SeverityText,
     record.severity_number AS SeverityNumber,
