@@ -106,7 +106,8 @@ class _Rollouts:
 def _read_calls(tree: SpanTree, placed: dict[Key, Place]) -> tuple[list[Read], list[tuple[Span, Dropped]]]:
     reads: list[Read] = []
     lost: list[tuple[Span, Dropped]] = []
-    for span in tree.spans:
+    # Rollout by rollout, whatever ran beside it: the dialects remember the last few histories they read.
+    for span in sorted(tree.spans, key=lambda span: placed[span.trace_id, span.span_id].rollout or span.trace_id):
         dialect = recognise(span)
         if dialect is None:
             if looks_like_llm(span):

@@ -31,6 +31,9 @@ _FINISH = {
     "safety": "content_filter",
     "function_call": "tool_calls",
 }
+as_json = json.JSONEncoder(ensure_ascii=False).encode
+"""A value as JSON text, letters as they are."""
+
 _NO_REASONS = frozenset({"error", "unknown"})
 """What some write for a call that did not finish; the turn's status says that."""
 
@@ -48,7 +51,7 @@ def arguments(value: Any) -> str:
         return value or "{}"
     if value is None:
         return "{}"
-    return json.dumps(value, ensure_ascii=False)
+    return as_json(value)
 
 
 def tool_call(call_id: Any, name: Any, args: Any) -> dict[str, Any]:
@@ -222,7 +225,7 @@ def tool_result(value: Any) -> Any:
         return value or ""
     if isinstance(value, list) and value and all(isinstance(item, dict) and "type" in item for item in value):
         return [content_part(item) for item in value]
-    return json.dumps(value, ensure_ascii=False)
+    return as_json(value)
 
 
 def from_openai(raw: Any, attribute: str) -> dict[str, Any]:
@@ -241,7 +244,7 @@ def from_openai(raw: Any, attribute: str) -> dict[str, Any]:
         refusal = refusal or (text(refused[0]) if refused else None)
         content = [content_part(p) for p in content if not (isinstance(p, dict) and p.get("type") == "refusal")]
     elif content is not None and not isinstance(content, str):
-        content = json.dumps(content, ensure_ascii=False)
+        content = as_json(content)
     calls = [_openai_tool_call(call) for call in raw.get("tool_calls") or ()]
     legacy = mapping(raw.get("function_call"))
     if legacy.get("name") and not calls:

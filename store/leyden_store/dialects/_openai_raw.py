@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leyden_store.dialects._growing import read_text
 from leyden_store.dialects._messages import from_openai, message
-from leyden_store.dialects._responses import from_response_items
-from leyden_store.dialects._values import integers, mapping, text
+from leyden_store.dialects._responses import from_response_item, from_response_items, join_assistant
+from leyden_store.dialects._values import Unreadable, integers, mapping, text
 
 Output = tuple[dict[str, Any], str | None]
 """A choice's message and its finish reason as sent."""
@@ -36,20 +37,55 @@ class Reply:
 
 def read_request(body: Mapping[str, Any]) -> Request:
     """Read a request body. Raises Unreadable where its messages are none."""
-    notes: list[str] = []
     if "messages" in body:
-        messages = [from_openai(raw, "input.value") for raw in body["messages"]]
+        messages = [message for raw in body["messages"] for message in _chat_item(raw)]
     elif "prompt" in body:
         prompt = body["prompt"]
         prompts = [prompt] if isinstance(prompt, str) else prompt
         messages = [message("user", item) for item in prompts if isinstance(item, str)]
     else:
-        messages = from_response_items(body.get("input") or [], "input.value")
-        if instructions := text(body.get("instructions")):
-            messages.insert(0, message("system", instructions))
-        if body.get("previous_response_id"):
-            notes.append(f"history before {body['previous_response_id']} was kept by the server")
+        return _responses_request(from_response_items(body.get("input") or [], "input.value"), body)
+    return _request(messages, body)
+
+
+def read_request_text(text: str) -> Request | None:
+    """Read a request body from its JSON text, or None where it holds no list of messages that are OpenAI's."""
+    try:
+        found = read_text(text, _SHAPE)
+    except Unreadable:
+        return None
+    if found is None:
+        return None
+    key, body, messages = found
+    return _request(messages, body) if key == "messages" else _responses_request(join_assistant(messages), body)
+
+
+def _chat_item(raw: Any) -> list[dict[str, Any]]:
+    return [from_openai(raw, "input.value")]
+
+
+def _response_item(raw: Any) -> list[dict[str, Any]]:
+    return [from_response_item(raw, "input.value")]
+
+
+def _sure_chat_item(raw: Any) -> list[dict[str, Any]]:
+    if "role" not in mapping(raw):
+        raise Unreadable("messages", "a message without a role is none of OpenAI's")
+    return _chat_item(raw)
+
+
+_SHAPE = (("messages", _sure_chat_item), ("input", _response_item))
+
+
+def _request(messages: list[dict[str, Any]], body: Mapping[str, Any], notes: Sequence[str] = ()) -> Request:
     return Request(messages, body.get("tools") or body.get("functions"), body, notes)
+
+
+def _responses_request(messages: list[dict[str, Any]], body: Mapping[str, Any]) -> Request:
+    if instructions := text(body.get("instructions")):
+        messages.insert(0, message("system", instructions))
+    before = body.get("previous_response_id")
+    return _request(messages, body, [f"history before {before} was kept by the server"] if before else ())
 
 
 def read_reply(body: Mapping[str, Any]) -> Reply | None:

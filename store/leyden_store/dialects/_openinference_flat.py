@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from leyden_store.dialects._growing import read_flat
 from leyden_store.dialects._messages import message, tool_call
-from leyden_store.dialects._values import mapping, text, unflatten
+from leyden_store.dialects._values import Pairs, flattened, mapping, nested, text
 from leyden_store.spans import Attributes
 
 
 def messages(attributes: Attributes, prefix: str) -> list[dict[str, Any]]:
     """The messages flattened under the prefix, as chat messages."""
-    return [_message(mapping(mapping(item).get("message"))) for item in unflatten(attributes, prefix)]
+    (items,) = flattened(attributes, prefix)
+    return read_flat(items, _flat)
 
 
 def outputs(attributes: Attributes) -> list[tuple[dict[str, Any], str | None]]:
@@ -22,8 +24,13 @@ def outputs(attributes: Attributes) -> list[tuple[dict[str, Any], str | None]]:
 
 def tools(attributes: Attributes) -> list[Any]:
     """Tool definitions, each JSON text as sent."""
-    found = (mapping(mapping(item).get("tool")).get("json_schema") for item in unflatten(attributes, "llm.tools"))
+    (items,) = flattened(attributes, "llm.tools")
+    found = (mapping(mapping(nested(item)).get("tool")).get("json_schema") for item in items)
     return [schema for schema in found if schema]
+
+
+def _flat(item: Pairs) -> list[dict[str, Any]]:
+    return [_message(mapping(mapping(nested(item)).get("message")))]
 
 
 def _message(raw: Any) -> dict[str, Any]:

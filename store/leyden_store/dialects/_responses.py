@@ -15,10 +15,11 @@ def from_response_items(items: Any, attribute: str) -> list[dict[str, Any]]:
         return [message("user", items)]
     if not isinstance(items, list | tuple):
         raise Unreadable(attribute, "the input is neither text nor a list of items")
-    return join_assistant([_response_item(item, attribute) for item in items])
+    return join_assistant([from_response_item(item, attribute) for item in items])
 
 
-def _response_item(item: Any, attribute: str) -> dict[str, Any]:
+def from_response_item(item: Any, attribute: str) -> dict[str, Any]:
+    """One item as a message; a call is one of its own. Raises Unreadable when it is no item."""
     if not isinstance(item, dict):
         raise Unreadable(attribute, f"an item is a {type(item).__name__}, not an object")
     kind = item.get("type")

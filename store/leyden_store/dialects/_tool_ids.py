@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leyden_store.turns import Message
 
-def join_tool_ids(messages: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+
+def join_tool_ids(messages: Sequence[Message]) -> tuple[list[Message], dict[str, str]]:
     """Give calls the ids their results name, by order, where a capture wrote two different ids for one call.
 
     Touches only calls that no result names, and only while as many results name no call. Gives the messages and what

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from leyden_store.dialects._values import Unreadable, mapping
+from leyden_store.dialects._values import Unreadable, mapping, parsed
+from leyden_store.spans import Attributes
 
 
 def tools(definitions: Any, attribute: str) -> list[dict[str, Any]]:
@@ -21,6 +23,20 @@ def tools(definitions: Any, attribute: str) -> list[dict[str, Any]]:
     if not isinstance(definitions, list | tuple) or isinstance(definitions, str):
         raise Unreadable(attribute, "tool definitions are no list")
     return [_tool(definition, attribute) for definition in definitions]
+
+
+def defined(attributes: Attributes, key: str) -> list[dict[str, Any]]:
+    """The tool definitions of one attribute. Every call repeats them, so a text that was read is not read again.
+
+    Raises Unreadable on broken content.
+    """
+    value = attributes.get(key)
+    return list(_defined(value, key)) if isinstance(value, str) else tools(value, key)
+
+
+@lru_cache(maxsize=64)
+def _defined(value: str, key: str) -> list[dict[str, Any]]:
+    return tools(parsed({key: value}, key), key)
 
 
 def _tool(definition: Any, attribute: str) -> dict[str, Any]:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from leyden_store.spans import Attributes
+
+Pairs = tuple[tuple[Any, ...], ...]
+"""One item of a flattened list: (path, value) pairs."""
 
 
 class Unreadable(Exception):
@@ -79,15 +84,37 @@ def first(attributes: Attributes, *keys: str) -> Any:
 
 def integers(value: Any) -> list[int] | None:
     """Token ids, or None when it is no list of integers."""
-    if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
+    if isinstance(value, list | tuple) and set(map(type, value)) == {int}:
         return list(value)
     return None
 
 
-def unflatten(attributes: Attributes, prefix: str) -> list[Any]:
-    """Rebuild the list that was flattened into `prefix.{i}.a.b` keys, gaps closed, in order of index."""
-    rebuilt = unflatten_any(attributes, prefix)
-    return rebuilt if isinstance(rebuilt, list) else []
+_INDEXED = re.compile(r"(.+?)\.([0-9]{1,7})(?:\.(.*))?", re.DOTALL)
+
+
+def flattened(attributes: Attributes, *prefixes: str) -> list[list[Pairs]]:
+    """For each prefix, the items of the list that was flattened into `prefix.{i}.a.b` keys, in order, gaps closed.
+
+    A value of another type than text is followed by its type, so that 1 and True are told apart.
+    """
+    found: dict[str, dict[int, list[tuple[Any, ...]]]] = {prefix: {} for prefix in prefixes}
+    for key, value in attributes.items():
+        split = _split(key)
+        if split is None:
+            continue
+        prefix, index, path = split
+        items = found.get(prefix)
+        if items is not None:
+            pair = (path, value) if type(value) is str else (path, value, type(value))
+            items.setdefault(index, []).append(pair)
+    return [[tuple(items[index]) for index in sorted(items)] for items in found.values()]
+
+
+@lru_cache(maxsize=16384)
+def _split(key: str) -> tuple[str, int, str] | None:
+    """A key at its first index. Few are ever new: the same stand on every span."""
+    match = _INDEXED.fullmatch(key)
+    return None if match is None else (match[1], int(match[2]), match[3] or "")
 
 
 def unflatten_any(attributes: Attributes, prefix: str) -> Any:
@@ -96,14 +123,22 @@ def unflatten_any(attributes: Attributes, prefix: str) -> Any:
     Every step that is digits is a list index, every other a key. Where a key has both a value and children
     (`x` and `x.y`), the children stand under the value's key and the value under "".
     """
-    tree: dict[str, Any] = {}
     start = len(prefix) + 1
     dotted = prefix + "."
-    for key, value in attributes.items():
-        if not key.startswith(dotted):
+    return nested((key[start:], value) for key, value in attributes.items() if key.startswith(dotted))
+
+
+def nested(pairs: Iterable[Sequence[Any]]) -> Any:
+    """Rebuild the list or object from its keys (`0.a.b`) and values, as `unflatten_any` does."""
+    tree: dict[str, Any] = {}
+    flat = True
+    for key, value, *_ in pairs:
+        if "." not in key and key not in tree:
+            tree[key] = value
             continue
+        flat = False
         node = tree
-        *steps, last = key[start:].split(".")
+        *steps, last = key.split(".")
         for step in steps:
             child = node.get(step)
             if not isinstance(child, dict):
@@ -115,15 +150,19 @@ def unflatten_any(attributes: Attributes, prefix: str) -> Any:
             existing[""] = value
         else:
             node[last] = value
-    return _fold_lists(tree)
+    return tree if flat and not _is_list(tree) else _fold_lists(tree)
 
 
 def _fold_lists(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    if node and all(key.isdecimal() for key in node):
+    if _is_list(node):
         return [_fold_lists(node[key]) for key in sorted(node, key=int)]
     return {key: _fold_lists(value) for key, value in node.items()}
+
+
+def _is_list(node: dict[str, Any]) -> bool:
+    return bool(node) and next(iter(node)).isdecimal() and all(key.isdecimal() for key in node)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -6,11 +6,13 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Deprecated nam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from leyden_store.dialects._growing import read_text
 from leyden_store.dialects._messages import finish_reason, from_parts, message
 from leyden_store.dialects._responses import join_assistant
-from leyden_store.dialects._tools import params, tools
+from leyden_store.dialects._tools import defined, params
 from leyden_store.dialects._values import Unreadable, first, integer, integers, parsed, parsed_or_text, text
 from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Call, Usage
@@ -20,6 +22,7 @@ NAME = "genai"
 LLM_OPERATIONS = ("chat", "text_completion", "generate_content")
 """`gen_ai.operation.name` of one call to a model; every other operation is no turn."""
 
+_INPUT = "gen_ai.input.messages"
 _PARAM_PREFIX = "gen_ai.request."
 _PARAM_NAMES = {"choice.count": "n", "stop_sequences": "stop"}
 _PARAM_SKIP = frozenset({"model", "encoding_formats", "stream", "streaming"})
@@ -52,7 +55,7 @@ def read(span: Span) -> Call:
         messages=messages,
         response=outputs[0][0] if outputs else None,
         choices=choices,
-        tools=tools(parsed(attributes, "gen_ai.tool.definitions"), "gen_ai.tool.definitions"),
+        tools=defined(attributes, "gen_ai.tool.definitions"),
         finish_reason=finished[0] if finished else finish_reason(reasons[0]) if reasons else None,
         usage=usage(attributes),
         params=request_params(attributes),
@@ -79,16 +82,28 @@ def is_responses_api(span: Span) -> bool:
     )
 
 
-def input_messages(attributes: Attributes, key: str = "gen_ai.input.messages") -> list[dict[str, Any]]:
+def input_messages(attributes: Attributes) -> list[dict[str, Any]]:
     """The conversation sent, system instructions in place as the first message."""
-    raw = parsed(attributes, key)
-    messages = [] if raw is None else [m for item in _listed(raw, key) for m in from_parts(item, key)]
+    raw = attributes.get(_INPUT)
+    history = read_text(raw, _SHAPE) if isinstance(raw, str) else None
+    if history is not None:
+        _, _, messages = history
+    else:
+        raw = parsed(attributes, _INPUT)
+        messages = [] if raw is None else [message for item in _listed(raw, _INPUT) for message in _asked(item)]
     instructions = parsed_or_text(attributes, "gen_ai.system_instructions")
     if not instructions:
         return messages
     parts = [instructions] if isinstance(instructions, str) else instructions
     system = from_parts({"role": "system", "parts": parts}, "gen_ai.system_instructions")
     return messages if messages[:1] == system else [*system, *messages]
+
+
+def _asked(item: Any) -> list[dict[str, Any]]:
+    return from_parts(item, _INPUT)
+
+
+_SHAPE = (("", _asked),)
 
 
 def output_messages(
@@ -138,15 +153,21 @@ def request_params(attributes: Attributes) -> dict[str, Any]:
     """`gen_ai.request.*` under OpenAI's names."""
     raw: dict[str, Any] = {}
     for key, value in attributes.items():
-        if not key.startswith("gen_ai."):
-            continue
-        if key.startswith(_PARAM_PREFIX):
-            name = key[len(_PARAM_PREFIX) :]
-            if name not in _PARAM_SKIP and value != [] and not name.startswith("functions."):
-                raw[_PARAM_NAMES.get(name, name)] = value
-        elif key == "gen_ai.openai.request.seed":
-            raw["seed"] = value
+        name = _param(key)
+        if name is not None and value != []:
+            raw[name] = value
     return params(raw)
+
+
+@lru_cache(maxsize=16384)
+def _param(key: str) -> str | None:
+    """The parameter an attribute holds, if it holds one. Few keys are ever new: the same stand on every span."""
+    if key == "gen_ai.openai.request.seed":
+        return "seed"
+    name = key.removeprefix(_PARAM_PREFIX)
+    if name == key or name in _PARAM_SKIP or name.startswith("functions."):
+        return None
+    return _PARAM_NAMES.get(name, name)
 
 
 def _listed(raw: Any, key: str) -> list[Any]:

@@ -29,9 +29,9 @@ def matches(span: Span) -> bool:
 def read(span: Span) -> Call:
     """Read the span. Raises Unreadable where content is broken and stands nowhere else on the span."""
     attributes = span.attributes
-    request = mapping(parsed_or_none(attributes, "input.value"))
+    asked = _request(attributes)
+    request = asked.params if asked else mapping(parsed_or_none(attributes, "input.value"))
     reply = mapping(parsed_or_none(attributes, "output.value"))
-    asked = openai_raw.read_request(request) if _is_openai(request) else None
     said = openai_raw.read_reply(reply)
     messages = asked.messages if asked else flat.messages(attributes, "llm.input_messages")
     outputs = said.outputs if said else flat.outputs(attributes)
@@ -60,6 +60,19 @@ def read(span: Span) -> Call:
         streamed=request.get("stream") is True or invocation.get("stream") is True,
         notes=_notes(asked, messages),
     )
+
+
+def _request(attributes: Attributes) -> openai_raw.Request | None:
+    """The request where it stands whole and is OpenAI's."""
+    value = attributes.get("input.value")
+    if not isinstance(value, str):
+        request = mapping(value)
+        return openai_raw.read_request(request) if _is_openai(request) else None
+    asked = openai_raw.read_request_text(value)
+    if asked is not None and "model" in asked.params:
+        return asked
+    request = mapping(parsed_or_none(attributes, "input.value"))
+    return openai_raw.read_request(request) if _is_openai(request) else None
 
 
 def _is_openai(request: Mapping[str, Any]) -> bool:

@@ -36,7 +36,7 @@ def matches(span: Span) -> bool:
 def read(span: Span) -> Call:
     """Read the span. Raises Unreadable where content is broken."""
     call = genai.read(span)
-    messages, tool_ids = join_tool_ids([dict(message) for message in call.messages])
+    messages, tool_ids = join_tool_ids(call.messages)
     return replace(
         call,
         dialect=NAME,

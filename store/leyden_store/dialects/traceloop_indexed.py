@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 from leyden_store.dialects import genai, traceloop
+from leyden_store.dialects._growing import read_flat
 from leyden_store.dialects._messages import finish_reason, from_openai, tool_call
 from leyden_store.dialects._responses import join_assistant
 from leyden_store.dialects._tool_ids import join_tool_ids
 from leyden_store.dialects._tools import tools
-from leyden_store.dialects._values import first, mapping, text, unflatten
-from leyden_store.spans import Attributes, Span
+from leyden_store.dialects._values import Pairs, first, flattened, mapping, nested, text
+from leyden_store.spans import Span
 from leyden_store.turns import Call
 
 NAME = "traceloop-indexed"
@@ -33,22 +34,26 @@ def matches(span: Span) -> bool:
 def read(span: Span) -> Call:
     """Read the span. Raises Unreadable where content is broken."""
     attributes = span.attributes
-    messages = [_message(raw, "gen_ai.prompt") for raw in unflatten(attributes, "gen_ai.prompt")]
-    raw_outputs = [mapping(raw) for raw in unflatten(attributes, "gen_ai.completion")]
+    # AgentOps, whose messages are indexed alike, says gen_ai of functions too.
+    asked, said, functions, others = flattened(
+        attributes, "gen_ai.prompt", "gen_ai.completion", "llm.request.functions", "gen_ai.request.functions"
+    )
+    messages = read_flat(asked, _prompted)
+    raw_outputs = [mapping(nested(item)) for item in said]
     outputs = [
         (_message({"role": "assistant", **raw}, "gen_ai.completion"), text(raw.get("finish_reason")))
         for raw in raw_outputs
     ]
     if genai.is_responses_api(span):
         messages, outputs = join_assistant(messages), genai.join_outputs(outputs)
-    messages, tool_ids = join_tool_ids(messages)
+    history, tool_ids = join_tool_ids(messages)
     return Call(
         dialect=NAME,
-        messages=messages,
+        messages=history,
         tool_ids=tool_ids,
         response=outputs[0][0] if outputs else None,
         choices=[{**spoken, "finish_reason": finish_reason(reason)} for spoken, reason in outputs[1:]],
-        tools=tools(_functions(attributes), "llm.request.functions"),
+        tools=read_flat(functions or others, _function),
         finish_reason=finish_reason(outputs[0][1]) if outputs else None,
         usage=genai.usage(attributes),
         params=genai.request_params(attributes),
@@ -60,6 +65,10 @@ def read(span: Span) -> Call:
         streamed=first(attributes, "gen_ai.is_streaming", "llm.is_streaming") is True,
         notes=() if messages else ("no content captured",),
     )
+
+
+def _prompted(item: Pairs) -> list[dict[str, Any]]:
+    return [_message(nested(item), "gen_ai.prompt")]
 
 
 def _message(raw: Any, attribute: str) -> dict[str, Any]:
@@ -86,7 +95,5 @@ def _content(content: Any) -> Any:
     return parts if all(isinstance(part, dict) and "type" in part for part in parts) else content
 
 
-def _functions(attributes: Attributes) -> list[Any]:
-    # AgentOps, whose messages are indexed alike, says gen_ai.
-    found = unflatten(attributes, "llm.request.functions") or unflatten(attributes, "gen_ai.request.functions")
-    return [mapping(raw) for raw in found]
+def _function(item: Pairs) -> list[dict[str, Any]]:
+    return tools([mapping(nested(item))], "llm.request.functions")
