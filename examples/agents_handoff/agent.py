@@ -6,8 +6,11 @@ python agent.py "Is it warmer in Oslo or in Paris?"
 import os
 import sys
 
-from agents import Agent, Runner, function_tool
+from agents import Agent, Runner, function_tool, set_default_openai_client
+from openai import AsyncOpenAI
 
+# With the key out of the environment, the SDK sends no traces of its own to OpenAI.
+set_default_openai_client(AsyncOpenAI(api_key=os.environ.pop("OPENAI_API_KEY", "none")), use_for_tracing=False)
 MODEL = os.environ.get("OPENAI_MODEL", "gpt-5-mini")
 
 

@@ -1,4 +1,4 @@
-"""The server: three paths, each whole or streamed as the request asks."""
+"""The server: a path for each API, answered whole or streamed as the request asks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from examples.replay import chat, messages, responses
+from examples.replay import chat, converse, gemini, messages, responses
 from examples.replay.rules import Rules
 
-_APIS = {"/chat/completions": chat, "/responses": responses, "/messages": messages}
+_APIS: dict[str, Any] = {
+    "/chat/completions": chat,
+    "/responses": responses,
+    "/messages": messages,
+    ":generateContent": gemini,
+    "/converse": converse,
+}
 
 
 class ReplayServer:
@@ -74,6 +80,10 @@ class ReplayServer:
             "ANTHROPIC_BASE_URL": self.url,
             "ANTHROPIC_API_KEY": "none",
             "ANTHROPIC_MODEL": "replayed",
+            "GOOGLE_BASE_URL": self.url,
+            "BEDROCK_BASE_URL": self.url,
+            # LiteLLM would look its price list up on the web as it is imported.
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
 
     def __enter__(self) -> ReplayServer:

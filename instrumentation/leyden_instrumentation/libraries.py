@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 
+from opentelemetry.instrumentation.dependencies import get_dist_dependency_conflicts
+
 NATIVE = "native"
 """The choice of libraries that emit OpenTelemetry spans themselves: nothing is loaded for them."""
 
@@ -95,7 +97,7 @@ LIBRARIES = (
             "traceloop": "opentelemetry-instrumentation-llamaindex",
         },
     ),
-    Library("smolagents", "smolagents", "smolagents", _families("smolagents", "genai", "openinference")),
+    Library("smolagents", "smolagents", "smolagents", _families("smolagents", "openinference", "genai")),
     Library("pydantic-ai", "pydantic_ai", "pydantic-ai-slim", {NATIVE: "pydantic-ai-slim"}),
     Library("mcp", "mcp", "mcp", {NATIVE: "mcp", **_families("mcp", "traceloop", "openinference")}),
 )
@@ -121,7 +123,7 @@ class Choice:
 
 
 def choose(library: Library, env: Mapping[str, str]) -> Choice:
-    """The one asked for, else the first installed."""
+    """The one asked for, else the first installed that takes the library's version."""
     asked = env.get(library.setting, "").strip().lower()
     setting = f"{library.setting}={asked}"
     if asked == "none":
@@ -129,7 +131,7 @@ def choose(library: Library, env: Mapping[str, str]) -> Choice:
     installed = [name for name in library.choices.values() if is_installed(name)]
     if asked in library.choices and library.choices[asked] in installed:
         return Choice(library, library.choices[asked], f"{setting} asks for it")
-    first = installed[0] if installed else None
+    first = next(filter(_fits, installed), installed[0] if installed else None)
     if asked:
         known = f"none of {', '.join(library.choices)}"
         fault = "not installed" if asked in library.choices else known
@@ -148,6 +150,11 @@ def is_installed(distribution: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _fits(distribution: str) -> bool:
+    """Whether OpenTelemetry would load it: it passes over what says that it does not suit the library's version."""
+    return get_dist_dependency_conflicts(metadata.distribution(distribution)) is None
 
 
 def normal_name(name: str) -> str:
