@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,9 +51,11 @@ class Endpoints:
 def serve(
     settings: Settings,
     on_ready: Callable[[Endpoints], None],
-    extend: Callable[[FastAPI, LightningStore], None] | None = None,
+    extend: Callable[[FastAPI, LightningStore], AbstractContextManager[None]] | None = None,
 ) -> None:
-    """Run until SIGINT or SIGTERM. `on_ready` is told where, once requests are taken; `extend` may add routes.
+    """Run until SIGINT or SIGTERM. `on_ready` is told where, once requests are taken.
+
+    extend: may add routes; what it returns is entered while requests are taken
 
     On the way out it takes no more, and stores what is spooled; what cannot be stored waits for the next start.
     Raises the store's errors, and AddressInUse when the port is taken.
@@ -76,8 +78,7 @@ def serve(
         gateway = Gateway(path, access) if path is not None else None
         intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
         app = create_app(store, intake, lanes, gateway, access, lambda: metrics.families(intake, lanes, pipeline, tail))
-        if extend is not None:
-            extend(app, store)
+        beside = extend(app, store) if extend is not None else nullcontext()
 
         def ready() -> None:
             if holder is not None:
@@ -91,7 +92,8 @@ def serve(
             tail.start()
         server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), ready)
         try:
-            server.run(sockets=[listener])
+            with beside:
+                server.run(sockets=[listener])
         finally:
             if grpc is not None:
                 grpc.stop()

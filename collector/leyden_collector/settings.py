@@ -63,6 +63,13 @@ class SelfTraceTable(_Table):
     endpoint: str | None = None
 
 
+class TriggersTable(_Table):
+    """Whether triggers are looked at while the collector runs, and how often, in seconds."""
+
+    enabled: bool = True
+    every_s: float = Field(15.0, gt=0)
+
+
 class Settings(BaseSettings):
     """How the collector runs.
 
@@ -83,6 +90,7 @@ class Settings(BaseSettings):
     cost: CostTable = CostTable()
     logging: LoggingTable = LoggingTable()
     self_trace: SelfTraceTable = SelfTraceTable()
+    triggers: TriggersTable = TriggersTable()
 
     @classmethod
     def load(cls, config: Path | None = None, given: Mapping[str, Any] | None = None) -> Self:

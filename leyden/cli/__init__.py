@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from leyden.cli import demo, doctor, export, ingest, query, run, runs, store, trace, traces, train, turns, up
+from leyden.cli import demo, doctor, export, ingest, query, run, runs, store, trace, traces, train, trigger, turns, up
 from leyden_store.errors import LeydenError
 
-_COMMANDS = (up, run, doctor, ingest, traces, trace, turns, query, export, train, runs, store, demo)
+_COMMANDS = (up, run, doctor, ingest, traces, trace, turns, query, export, train, trigger, runs, store, demo)
 
 _EXTRA_OF = {
     "torch": "trainers",

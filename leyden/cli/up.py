@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leyden.cli._shared import add_store
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from leyden_collector.service import Endpoints
+    from leyden_store.lightning import LightningStore
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,7 +52,15 @@ def run(args: argparse.Namespace) -> int:
     }
     settings = Settings.load(args.config, {name: value for name, value in given.items() if value is not None})
     set_up(settings.logging)
-    serve(settings, _ready)
+
+    def extend(_app: FastAPI, store: LightningStore) -> AbstractContextManager[None]:
+        if not settings.triggers.enabled:
+            return nullcontext()
+        from leyden.triggers.watch import watching
+
+        return watching(store, settings.store, settings.triggers.every_s)
+
+    serve(settings, _ready, extend)
     return 0
 
 

@@ -1,0 +1,1 @@
+"""Triggers at work: judge a condition, train in a process of its own, guard, promote, tell."""
