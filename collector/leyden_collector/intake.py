@@ -85,6 +85,11 @@ class Intake:
         self._logs = logs
         self._pipeline = pipeline
 
+    @property
+    def slow(self) -> bool:
+        """Whether taking a request may be more than a check: a pipeline looks into it."""
+        return self._pipeline is not None
+
     def traces(self, body: bytes) -> Taken:
         """Take an encoded ExportTraceServiceRequest. Raises OtlpInvalid, or SpoolFull (also from the future)."""
         body, accepted, without_ids = checked(body)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
+from starlette.concurrency import run_in_threadpool
 
 from leyden_collector.access import Access, AccessDenied
 from leyden_collector.door import grant_of, headers_of
@@ -66,7 +67,9 @@ async def _export(request: Request, intake: Intake, access: Access, signal: Sign
         body = await read_body(request.stream(), request.headers.get("content-encoding", ""))
         if kind == JSON:
             body = json_to_protobuf(body, signal) if body else b""
-        taken = intake.take(signal, bound(signal, body, grant.project))
+        body = bound(signal, body, grant.project)
+        # Processors take their time: others are answered meanwhile.
+        taken = await run_in_threadpool(intake.take, signal, body) if intake.slow else intake.take(signal, body)
         if taken.spooled is not None:
             await asyncio.wrap_future(taken.spooled)
     except AccessDenied as error:

@@ -16,6 +16,7 @@ from leyden_collector.processors.hooks import load
 from leyden_collector.processors.redact import Redact
 from leyden_collector.processors.sampling import Sample
 from leyden_collector.processors.shaping import Hash, Truncate
+from leyden_store.errors import LeydenError
 
 
 def _regex(pattern: str) -> str:
@@ -178,10 +179,13 @@ class TailTable(_Table):
 
 
 def make(tables: Sequence[Any]) -> list[Processor]:
-    """Make the configured processors; of several alike, each has a rule name of its own."""
+    """Make the configured processors; of several alike, each has a rule name of its own. Raises LeydenError."""
     made: list[Processor] = []
-    for table in tables:
-        processor = table.made()
+    for index, table in enumerate(tables):
+        try:
+            processor: Processor = table.made()
+        except (ValueError, OSError) as error:
+            raise LeydenError(f"processors.{index} ({table.type}): {error}") from error
         others = {other.rule for other in made}
         name, number = processor.rule, 2
         while processor.rule in others:

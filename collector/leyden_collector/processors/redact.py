@@ -106,15 +106,19 @@ class Redact(Processor):
         for secret in self._secrets:
             if secret.marks and not any(mark in lower for mark in secret.marks):
                 continue
-            text = secret.pattern.sub(lambda match, secret=secret: self._replaced(match, secret), text)  # type: ignore[misc]
+            text = self._without(secret, text)
         return text
 
-    def _replaced(self, match: re.Match[str], secret: Secret) -> str:
+    def _without(self, secret: Secret, text: str) -> str:
         group = "secret" if "secret" in secret.pattern.groupindex else 0
-        if not secret.valid(match[group]):
-            return match[0]
-        before, after = match.start(group) - match.start(), match.end(group) - match.start()
-        return match[0][:before] + self._said(secret.kind) + match[0][after:]
+        kept, done, look = [], 0, 0
+        while match := secret.pattern.search(text, look):
+            if match.end(group) == match.start(group) or not secret.valid(match[group]):
+                look = match.start() + 1  # what is none may overlap what is one
+                continue
+            kept += [text[done : match.start(group)], self._said(secret.kind)]
+            done = look = match.end(group)
+        return "".join([*kept, text[done:]]) if kept else text
 
     def _said(self, kind: str) -> str:
         self.counts[kind] += 1

@@ -101,7 +101,15 @@ _ISSUED = re.compile(
 )
 
 CARDS: tuple[Secret, ...] = (
-    Secret("card", (), re.compile(r"(?<![0-9])(?<![0-9][ -])[2-6](?:[ -]?[0-9]){11,18}(?![ -]?[0-9])"), _is_card),
+    Secret(
+        "card",
+        (),
+        re.compile(
+            r"(?<![0-9])(?:[2-6][0-9]{11,18}|[2-6][0-9]{3}(?P<gap>[ -])(?:[0-9]{4}(?P=gap)[0-9]{4}(?P=gap)[0-9]{4}"
+            r"|[0-9]{6}(?P=gap)[0-9]{4,5}))(?![0-9])"
+        ),
+        _is_card,
+    ),
 )
 
 BUILTIN: dict[str, tuple[Secret, ...]] = {"keys": KEYS, "emails": EMAILS, "cards": CARDS}
