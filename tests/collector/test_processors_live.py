@@ -1,4 +1,4 @@
-"""What was redacted is nowhere in the collector's folder: not in the spool, not in the store, before and after merges."""
+"""What was redacted is nowhere in the collector's folder: not in the spool, not in the store, after merges too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceS
 from prometheus_client.parser import text_string_to_metric_families
 
 from leyden_store.otlp import encode_traces
-from tests.collector.test_logs import asked
+from tests.collector.test_logs import asked, event
 from tests.collector.test_processors import SECRETS, everywhere
 from tests.support.cli import Cli
 from tests.support.collector import Collector, ask
@@ -54,9 +54,8 @@ def test_a_redacted_secret_is_nowhere_on_disk(redacting: Collector) -> None:
             spans = [*everywhere(secret), chat(100 + number, trace=number, said=f"write to {secret}")]
             assert redacting.send(encode_traces(spans)).status == 200
             TraceServiceStub(channel).Export(request_of(spans), timeout=10)
-            assert (
-                ask(f"{redacting.url}/v1/logs", asked(number, 100 + number, secret).SerializeToString()).status == 200
-            )
+            for log in (asked(number, 100 + number, secret), event(number, 100 + number, "gen_ai.x", secret)):
+                assert ask(f"{redacting.url}/v1/logs", log.SerializeToString()).status == 200
             assert where_found(redacting.folder, secret) == ""  # what is spooled is not compressed
     assert redacting.flush().status == 200
     for table in ("otel_traces", "otel_logs"):
