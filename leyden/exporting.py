@@ -12,6 +12,7 @@ from typing import Any
 from leyden_exporters.errors import FormatUnknown
 from leyden_exporters.formats import FORMATS, format_named
 from leyden_exporters.options import Options
+from leyden_exporters.skimmable import StoreSource, as_is
 from leyden_exporters.span_formats import SPAN_FORMATS
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
@@ -44,7 +45,7 @@ class Export:
 
 
 def export(
-    store: LightningStore, selection: Selection, *, form: str, out: Path, options: Options, watch: Watch = iter
+    store: LightningStore, selection: Selection, *, form: str, out: Path, options: Options, watch: Watch = as_is
 ) -> Export:
     """Write the selection in a format and register it; `watch` sees the rollouts pass.
 
@@ -56,8 +57,8 @@ def export(
     else:
         if form not in FORMATS and (near := [name for name in SPAN_FORMATS if name.startswith(form[:3])]):
             raise FormatUnknown(f"no export format is called {form!r}; did you mean {', '.join(near)}?")
-        found = format_named(form).write(watch(store.rollouts(selection)), out, options)
-        keys = [(row.trace_id, row.span_id) for row in found.spans if row.reason is None]
+        found = format_named(form).write(watch(StoreSource(store, selection)), out, options)
+        keys = list(found.spans.kept_keys())
         rows, report, summary = found.written, found.to_json(), found.to_text()
     digest = _sha256(out)
     dataset_id = store.record_dataset(

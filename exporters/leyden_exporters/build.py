@@ -11,12 +11,17 @@ import pyarrow as pa
 
 from leyden_exporters.advantages import Floats, advantages, turn_baselines
 from leyden_exporters.columns import AGENT_SCHEMA, SCHEMA, schema_for
+from leyden_exporters.forest import OriginKind
 from leyden_exporters.options import Advantage, Options, PerTurn
 from leyden_exporters.report import Report
 from leyden_exporters.rewards import rollout_reward
+from leyden_exporters.skimmable import Skimmable
+from leyden_exporters.straight import Straight, Straightener
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout
 from leyden_exporters.turn_rewards import TurnValues, turn_values
+from leyden_exporters.waiting import WaitingRows
+from leyden_store.skim import Skimmed
 from leyden_store.turns import Rollout
 
 _BATCH_TOKENS = 1 << 19
@@ -74,23 +79,54 @@ class Builder:
     _turns: list[Floats | None] = field(default_factory=list)
 
     def batches(self, rollouts: Iterable[Rollout]) -> Iterator[pa.RecordBatch]:
-        """Record batches of `waiting_schema`."""
-        rows = _Rows(self.options)
-        for rollout in rollouts:
-            number = len(self._rewards)
-            reward, source = rollout_reward(rollout, self.options)
-            self._rewards.append(reward)
-            self._groups.append(rollout.group_id)
-            self.report.rollouts += 1
-            self.report.rewards[source] += 1
-            worth = self._worth(rollout)
-            for trajectory in self._trajectories(rollout, worth):
-                rows.add(trajectory, rollout, reward, number, worth)
-            if rows.tokens >= _BATCH_TOKENS:
+        """Record batches of `waiting_schema`. Rollouts that can be skimmed are, where the options allow it."""
+        skimmed = isinstance(rollouts, Skimmable) and not self.options.reads_words
+        pieces = rollouts.skims() if isinstance(rollouts, Skimmable) and skimmed else ([one] for one in rollouts)
+        rows = WaitingRows(self.options)
+        for piece in pieces:
+            sketch = next((one.sketch for one in piece if isinstance(one, Skimmed)), None)
+            straightener = None if sketch is None else Straightener(sketch, self.options)
+            for one in piece:
+                self._take(one, straightener, rows)
+                if rows.tokens >= _BATCH_TOKENS:
+                    yield rows.batch()
+                    rows = WaitingRows(self.options)
+            if rows.straight:
                 yield rows.batch()
-                rows = _Rows(self.options)
-        if rows.trajectories:
+                rows = WaitingRows(self.options)
+        if len(rows):
             yield rows.batch()
+
+    def _take(self, one: Skimmed | Rollout, straightener: Straightener | None, rows: WaitingRows) -> None:
+        number = len(self._rewards)
+        rewarded = one.rewards_only() if isinstance(one, Skimmed) else one
+        reward, source = rollout_reward(rewarded, self.options)
+        self._rewards.append(reward)
+        self._groups.append(rewarded.group_id)
+        self.report.rollouts += 1
+        self.report.rewards[source] += 1
+        if isinstance(one, Skimmed):
+            straight = straightener and straightener.straighten(one, number, reward)
+            if straight:
+                rows.add_straight(straight)
+                self._tell(straight)
+                return
+            one = one.without_words()
+        worth = self._worth(one)
+        for trajectory in self._trajectories(one, worth):
+            rows.add(trajectory, one, reward, number, worth)
+
+    def _tell(self, straight: Straight) -> None:
+        report = self.report
+        report.spans.add_kept(straight.skimmed.rollout.rollout_id, straight.trace_ids, straight.span_ids)
+        report.written += 1
+        report.tokens += straight.tokens
+        report.trained_tokens += straight.trained_tokens
+        report.origins[OriginKind.FIRST] += 1
+        if straight.lacks_logprobs:
+            report.notes["without_logprobs"] += 1
+        if "," in (straight.policy_version or ""):
+            report.notes["mixed_policies"] += 1
 
     def scores(self) -> Scores:
         """Each rollout's advantage, or its turns' baseline and scale; to be asked when the batches are exhausted."""
@@ -156,68 +192,3 @@ def _by_turn(batch: pa.RecordBatch, scores: Scores) -> npt.NDArray[np.float32]:
         else:
             rows.append(np.zeros(len(places)))
     return np.concatenate(rows).astype(np.float32)
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Trajectories waiting to become a record batch."""
-
-    options: Options
-    trajectories: list[Trajectory] = field(default_factory=list)
-    rollouts: list[tuple[str, str, float | None, int]] = field(default_factory=list)
-    worths: list[list[float]] = field(default_factory=list)
-    tokens: int = 0
-
-    def add(
-        self, trajectory: Trajectory, rollout: Rollout, reward: float | None, number: int, worth: TurnValues | None
-    ) -> None:
-        self.trajectories.append(trajectory)
-        if worth is not None:
-            keys = [(one.trace_id, one.span_id) for one in trajectory.transitions]
-            self.worths.append([worth.values.get(key, 0.0) for key in keys])
-        self.rollouts.append((rollout.rollout_id, rollout.group_id, reward, number))
-        self.tokens += len(trajectory.input_ids)
-
-    def batch(self) -> pa.RecordBatch:
-        made = self.trajectories
-        rollout_ids, group_ids, rewards, numbers = zip(*self.rollouts, strict=True)
-        offsets = pa.array(np.cumsum([0, *(len(one.input_ids) for one in made)]), pa.int32())
-        absent = np.array([one.old_logps is None for one in made])
-        logps = [np.zeros(len(one.input_ids), np.float32) if one.old_logps is None else one.old_logps for one in made]
-        columns = {
-            "rollout_id": pa.array(rollout_ids, pa.string()),
-            "group_id": pa.array(group_ids, pa.string()),
-            "branch": pa.array([one.branch for one in made], pa.int32()),
-            "span_ids": pa.array([one.span_ids for one in made], pa.list_(pa.string())),
-            "input_ids": _lists(offsets, [one.input_ids for one in made]),
-            "loss_mask": _lists(offsets, [one.loss_mask for one in made]),
-            "old_logps": pa.ListArray.from_arrays(offsets, np.concatenate(logps), mask=pa.array(absent)),
-            "turn_ids": _lists(offsets, [one.turn_ids for one in made]),
-            "reward": pa.array(rewards, pa.float64()),
-            "truncated": pa.array([one.truncated for one in made], pa.bool_()),
-            "policy_version": pa.array([one.policy_version for one in made], pa.string()),
-            "ids_source": pa.array([one.ids_source for one in made], pa.string()),
-            "rollout": pa.array(numbers, pa.int64()),
-        }
-        if self.options.per_turn is not None:
-            columns["turn_values"] = pa.array(self.worths, pa.list_(pa.float64()))
-        if self.options.per_agent:
-            columns["agent"] = pa.array([one.agent for one in made], pa.string())
-        return pa.RecordBatch.from_pydict(columns, schema=waiting_schema(self.options))
-
-
-def _lists(offsets: pa.Array, values: Sequence[npt.NDArray[np.generic]]) -> pa.ListArray:
-    return pa.ListArray.from_arrays(offsets, np.concatenate(values))
-
-
-def waiting_schema(options: Options) -> pa.Schema:
-    """What `Builder.batches` yields: the columns asked for less `advantages`, and what these are made of.
-
-    rollout:     the rollout's number in the stream
-    turn_values: what each turn of `span_ids` is worth, with `per_turn`; 0 in rollouts that cannot be valued
-    """
-    columns = [column for column in schema_for(options) if column.name != "advantages"]
-    columns.append(pa.field("rollout", pa.int64(), nullable=False))
-    if options.per_turn is not None:
-        columns.append(pa.field("turn_values", pa.list_(pa.float64()), nullable=False))
-    return pa.schema(columns)

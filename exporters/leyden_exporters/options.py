@@ -154,6 +154,26 @@ class Options:
     selection: str = ""
     retokenise: Retokenise | None = None
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether no usable turn would be left out, whatever it is and whatever it earned."""
+        demands = (
+            self.agents,
+            self.agent_pattern,
+            self.tools,
+            self.policy_versions,
+            self.max_staleness,
+            self.min_reward,
+            self.per_turn,
+        )
+        flags = (self.require_reward, self.require_logprobs, self.drop_truncated, self.last_attempt, self.per_agent)
+        return all(demand is None for demand in demands) and not any(flags)
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether choosing turns takes what was said in them, not only tokens, places and rewards."""
+        return self.tools is not None
+
     def __post_init__(self) -> None:
         """Raises OptionsInvalid."""
         if self.max_tokens is not None and self.max_tokens < 1:

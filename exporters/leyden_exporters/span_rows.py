@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -51,7 +52,7 @@ class SpanRows:
         self.unread: Counter[str] = Counter()
         self._batches: list[pa.RecordBatch] = []
         self._stored = 0
-        self._waiting: list[SpanRow] = []
+        self._waiting = _Waiting()
 
     def add(self, rows: Iterable[SpanRow]) -> None:
         """Append rows one by one."""
@@ -63,23 +64,21 @@ class SpanRows:
             self.reasons[row.reason] += 1
             if row.reason is Reason.UNREAD:
                 self.unread[row.detail.partition(":")[0]] += 1
-        if len(self._waiting) >= _AT_ONCE:
-            self._flush()
+        self._make_room()
 
-    def add_kept(self, rollout_ids: Sequence[str], trace_ids: Sequence[str], span_ids: Sequence[str]) -> None:
-        """Append spans that were kept in their rollouts' first rows, with nothing more to say."""
-        self._flush()
-        nothing = pa.nulls(len(span_ids), pa.string())
-        self._store(rollout_ids, trace_ids, span_ids, nothing, nothing, pa.array([0] * len(span_ids), pa.int32()))
+    def add_kept(self, rollout_id: str, trace_ids: Sequence[str], span_ids: Sequence[str]) -> None:
+        """Append spans that were kept in their rollout's first row, with nothing more to say."""
+        self._waiting.append_kept(rollout_id, trace_ids, span_ids)
         self.kept += len(span_ids)
+        self._make_room()
 
     def __len__(self) -> int:
-        return self._stored + len(self._waiting)
+        return self._stored + len(self._waiting.span_ids)
 
     def __iter__(self) -> Iterator[SpanRow]:
         for batch in self._batches:
             yield from map(_row, *(column.to_pylist() for column in batch.columns))
-        yield from self._waiting
+        yield from map(_row, *self._waiting.columns())
 
     def kept_keys(self) -> Iterator[tuple[str, str]]:
         """(trace id, span id) of every span that was kept."""
@@ -87,40 +86,60 @@ class SpanRows:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows in the columns of `SPANS_SCHEMA`."""
-        self._flush()
+        self._store()
         yield from self._batches
 
-    def _flush(self) -> None:
-        rows, self._waiting = self._waiting, []
-        if rows:
-            self._store(
-                [row.rollout_id for row in rows],
-                [row.trace_id for row in rows],
-                [row.span_id for row in rows],
-                pa.array([None if row.reason is None else str(row.reason) for row in rows], pa.string()),
-                pa.array([row.detail or None for row in rows], pa.string()),
-                pa.array([row.branch for row in rows], pa.int32()),
-            )
+    def _make_room(self) -> None:
+        if len(self._waiting.span_ids) >= _AT_ONCE:
+            self._store()
 
-    def _store(
-        self,
-        rollout_ids: Sequence[str],
-        trace_ids: Sequence[str],
-        span_ids: Sequence[str],
-        reasons: pa.Array,
-        details: pa.Array,
-        branches: pa.Array,
-    ) -> None:
-        columns = [
-            pa.array(rollout_ids, pa.string()).dictionary_encode(),
-            pa.array(trace_ids, pa.string()),
-            pa.array(span_ids, pa.string()),
-            reasons.dictionary_encode(),
-            details.dictionary_encode(),
-            branches,
-        ]
-        self._batches.append(pa.RecordBatch.from_arrays(columns, schema=SPANS_SCHEMA))
-        self._stored += len(span_ids)
+    def _store(self) -> None:
+        if self._waiting.span_ids:
+            columns = [
+                _column(values, column.type)
+                for values, column in zip(self._waiting.columns(), SPANS_SCHEMA, strict=True)
+            ]
+            self._batches.append(pa.RecordBatch.from_arrays(columns, schema=SPANS_SCHEMA))
+            self._stored += len(self._waiting.span_ids)
+            self._waiting = _Waiting()
+
+
+class _Waiting:
+    """Rows as lists of values, a list a column."""
+
+    def __init__(self) -> None:
+        self.rollout_ids: list[str] = []
+        self.trace_ids: list[str] = []
+        self.span_ids: list[str] = []
+        self.reasons: list[str | None] = []
+        self.details: list[str | None] = []
+        self.branches: list[int | None] = []
+
+    def append(self, row: SpanRow) -> None:
+        self.rollout_ids.append(row.rollout_id)
+        self.trace_ids.append(row.trace_id)
+        self.span_ids.append(row.span_id)
+        self.reasons.append(None if row.reason is None else str(row.reason))
+        self.details.append(row.detail or None)
+        self.branches.append(row.branch)
+
+    def append_kept(self, rollout_id: str, trace_ids: Sequence[str], span_ids: Sequence[str]) -> None:
+        count = len(span_ids)
+        self.rollout_ids += [rollout_id] * count
+        self.trace_ids += trace_ids
+        self.span_ids += span_ids
+        self.reasons += [None] * count
+        self.details += [None] * count
+        self.branches += [0] * count
+
+    def columns(self) -> tuple[Sequence[Any], ...]:
+        return self.rollout_ids, self.trace_ids, self.span_ids, self.reasons, self.details, self.branches
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, kind)
 
 
 def _row(

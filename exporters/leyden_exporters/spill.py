@@ -8,7 +8,8 @@ from tempfile import TemporaryFile
 
 import pyarrow as pa
 
-from leyden_exporters.build import Builder, scored, waiting_schema
+from leyden_exporters.build import Builder, scored
+from leyden_exporters.waiting import waiting_schema
 from leyden_store.turns import Rollout
 
 

@@ -51,12 +51,12 @@ class Trajectory:
     @property
     def agent(self) -> str | None:
         """The agent whose turns are trained here; several are joined by ",", an unnamed one among them is "?"."""
-        return _joined(transition.agent for transition in self.transitions)
+        return joined(transition.agent for transition in self.transitions)
 
     @property
     def policy_version(self) -> str | None:
         """The weights that sampled the row; several are joined by ",", an unnamed one among them is "?"."""
-        return _joined(transition.policy_version for transition in self.transitions)
+        return joined(transition.policy_version for transition in self.transitions)
 
     @property
     def ids_source(self) -> str:
@@ -65,7 +65,8 @@ class Trajectory:
         return "retokenised" if retokenised else "server"
 
 
-def _joined(names: Iterable[str | None]) -> str | None:
+def joined(names: Iterable[str | None]) -> str | None:
+    """Distinct names, joined by ","; an unnamed one among them is "?". None where none is named."""
     distinct = dict.fromkeys(names)
     return None if set(distinct) == {None} else ",".join("?" if name is None else name for name in distinct)
 

@@ -143,17 +143,27 @@ def collector_endpoint(dsn: str | None) -> str | None:
     return Collector.holding(held).url if held and held.url else None
 
 
-def counted(rollouts: Iterable[Rollout]) -> Iterator[Rollout]:
+def counted(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
     """The rollouts, with their number shown on a terminal as they pass; silent in a pipe."""
-    if not sys.stderr.isatty():
-        yield from rollouts
-        return
+    from leyden_exporters.skimmable import Skimmable, Watched
+
+    if not sys.stderr.isatty() or not isinstance(rollouts, Skimmable):
+        return rollouts
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TextColumn("rollouts read"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(rollouts, total=None)
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = progress.add_task("", total=None)
+
+    def passed(count: int | None) -> None:
+        if count is None:
+            progress.stop()
+            return
+        progress.start()
+        progress.advance(task, count)
+
+    return Watched(rollouts, passed)
 
 
 def print_json(value: Any) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from leyden.demo import recipe
 from leyden_exporters.build import trajectory_table
+from leyden_exporters.skimmable import StoreSource
 from leyden_store.lightning import LightningStore
 
 _RESAMPLES = 4000
@@ -72,7 +73,7 @@ class Outcome:
 def measure(dsn: str, checkpoint: Path, seconds: float, seed: int) -> Outcome:
     """Read the outcome from the store."""
     with LightningStore.open(dsn) as store:
-        _, report = trajectory_table(store.rollouts(), recipe.OPTIONS)
+        _, report = trajectory_table(StoreSource(store), recipe.OPTIONS)
         return Outcome(
             rollouts=report.rollouts,
             spans=store.stats()["spans"],

@@ -9,7 +9,7 @@ from leyden_store.spans import Span
 from leyden_store.tree import Key, SpanTree
 from leyden_store.turns import Call
 
-_SLACK_NS = 1_000_000
+SLACK_NS = 1_000_000
 """Frameworks round their clocks to a millisecond or less."""
 
 
@@ -89,8 +89,10 @@ def _by_time(read: Read, open_by_id: dict[str, dict[str, list[Read]]]) -> Read |
 
 
 def _begun_beside(read: Read, begun: dict[Key, list[Read]]) -> Read | None:
-    """The read under the same parent that began the call this one tells the end of."""
-    beside = begun.setdefault((read.span.trace_id, read.span.parent_span_id), [])
+    """The read under the same parent, or with none, that began the call this one tells the end of."""
+    # Where nothing stands above, each has a trace of its own.
+    parent = read.span.parent_span_id
+    beside = begun.setdefault((read.span.trace_id if parent else "", parent), [])
     if not read.call.continues:
         if read.call.response is None and read.span.status != "Error":
             beside.append(read)
@@ -104,4 +106,4 @@ def _begun_beside(read: Read, begun: dict[Key, list[Read]]) -> Read | None:
 
 def _encloses(outer: Read, inner: Read) -> bool:
     same_rollout = outer.rollout == inner.rollout or not outer.rollout or not inner.rollout
-    return same_rollout and outer.span.end_ns + _SLACK_NS >= inner.span.end_ns
+    return same_rollout and outer.span.end_ns + SLACK_NS >= inner.span.end_ns

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
+from leyden_exporters.skimmable import StoreSource, as_is
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import Run, Runs, SpanKey, new_id
 from leyden_store.selection import Selection
@@ -29,7 +30,7 @@ def train(
     out: Path,
     sets: Sequence[str] = (),
     options: Options | None = None,
-    watch: Callable[[Iterable[Rollout]], Iterable[Rollout]] = iter,
+    watch: Callable[[Iterable[Rollout]], Iterable[Rollout]] = as_is,
     on_data: Callable[[Report], None] | None = None,
     on_metrics: OnMetrics = ignore,
 ) -> Run:
@@ -40,7 +41,7 @@ def train(
     """
     plugin = find_trainer(trainer)
     config = config_from_sets(plugin, sets)
-    table, report = plugin.prepare(watch(store.rollouts(selection)), options)
+    table, report = plugin.prepare(watch(StoreSource(store, selection)), options)
     if on_data is not None:
         on_data(report)
     run = Run(
@@ -103,4 +104,4 @@ class _Metrics:
 
 
 def _spans(report: Report) -> list[SpanKey]:
-    return [(row.trace_id, row.span_id) for row in report.spans if row.reason is None]
+    return list(report.spans.kept_keys())

@@ -1,0 +1,83 @@
+"""Sources of rollouts that can be skimmed: what is made of tokens alone need not read what was said."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from leyden_store.lightning import LightningStore
+from leyden_store.reading import read_rollouts
+from leyden_store.selection import Selection
+from leyden_store.skim import Skimmed, skim_spans
+from leyden_store.skim.store import skim_store
+from leyden_store.spans import Span
+from leyden_store.turns import PostedReward, Rollout
+
+
+@runtime_checkable
+class Skimmable(Protocol):
+    """Rollouts to be read one by one, or skimmed: the same in the same order."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Rollout]: ...
+
+    @abstractmethod
+    def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
+        """The rollouts in pieces; the skimmed ones of a piece are of one sketch."""
+
+
+class SpanSource:
+    """Rollouts of spans held in memory, in pieces that were recorded together (a batch, a day, everything)."""
+
+    def __init__(self, pieces: Iterable[Sequence[Span]], rewards: Iterable[PostedReward] = ()) -> None:
+        self._pieces = pieces
+        self._rewards = list(rewards)
+
+    def __iter__(self) -> Iterator[Rollout]:
+        for piece in self._pieces:
+            yield from read_rollouts(piece, self._rewards)
+
+    def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
+        """A piece at a time."""
+        for piece in self._pieces:
+            yield skim_spans(piece, self._rewards)
+
+
+class StoreSource:
+    """The selected rollouts of a store."""
+
+    def __init__(self, store: LightningStore, selection: Selection | None = None) -> None:
+        self._store, self._selection = store, selection
+
+    def __iter__(self) -> Iterator[Rollout]:
+        return self._store.rollouts(self._selection)
+
+    def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
+        """A batch of rollouts at a time. Raises SelectionEmpty before the first when nothing matches."""
+        return skim_store(self._store, self._selection)
+
+
+class Watched:
+    """Another source's rollouts; `passed` hears of each number of them as they are taken, and at the end of None."""
+
+    def __init__(self, source: Skimmable, passed: Callable[[int | None], object]) -> None:
+        self._source, self._passed = source, passed
+
+    def __iter__(self) -> Iterator[Rollout]:
+        for rollout in self._source:
+            self._passed(1)
+            yield rollout
+        self._passed(None)
+
+    def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
+        """The source's pieces."""
+        for piece in self._source.skims():
+            self._passed(len(piece))
+            yield piece
+        self._passed(None)
+
+
+def as_is(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
+    """The rollouts themselves: nobody watches them pass."""
+    return rollouts

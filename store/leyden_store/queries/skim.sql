@@ -1,0 +1,64 @@
+-- What training needs of some traces' spans, deduplicated, by start time: tokens, places, rewards, and of each LLM call
+-- whether its content is whole, without the content. Asked by `skim` in batches; keyed like spans.sql.
+WITH
+    -- How many messages a text holds, each an object with parts; 0 where it holds anything else.
+    (text -> if(arrayAll(one -> startsWith(one, '{') AND JSONType(one, 'parts') = 'Array', JSONExtractArrayRaw(text)),
+                length(JSONExtractArrayRaw(text)), 0)) AS messages_in,
+    -- Whether a text holds tool definitions, none with JSON in its JSON.
+    (text -> notEmpty(JSONExtractArrayRaw(text)) AND arrayAll(one -> startsWith(one, '{')
+                AND JSONType(one, 'parameters') != 'String' AND JSONType(one, 'input_schema') != 'String'
+                AND JSONType(one, 'function', 'parameters') != 'String' AND JSONType(one, 'function', 'input_schema') != 'String',
+             JSONExtractArrayRaw(text))) AS are_tools,
+    ((key, text) -> NOT (endsWith(key, '.parameters') AND position(key, '.functions.') > 0) OR isValidJSON(text)) AS is_whole,
+    (text -> text = '' OR match(text, '^\\[[0-9]{1,9}(,[0-9]{1,9})*\\]$')) AS are_ids,
+    ['gen_ai.operation.name', 'openinference.span.kind', 'llm.request.type', 'traceloop.span.kind', 'ai.operationId',
+     'langfuse.observation.type', 'mlflow.spanType', 'agentops.span.kind', 'logfire.span_type'] AS markers,
+    ['gen_ai.agent.name', 'agent.name', 'graph.node.id', 'operation.name', 'traceloop.entity.name'] AS agent_names,
+    Content['gen_ai.input.messages'] AS asked,
+    Content['gen_ai.output.messages'] AS said,
+    Content['gen_ai.tool.definitions'] AS tools,
+    Content['gen_ai.system_instructions'] AS instructions,
+    -- Agent Lightning's names for the ids, where the columns hold none; short arrays are no content.
+    if(empty(PromptTokenIds), concat(SpanAttributes['prompt_token_ids'], Content['prompt_token_ids']), '') AS own_prompt,
+    if(empty(ResponseTokenIds), concat(SpanAttributes['response_token_ids'], Content['response_token_ids']), '') AS own_response,
+    has(`Events.Name`, 'gen_ai.evaluation.result') OR mapContains(SpanAttributes, 'gen_ai.evaluation.score.value')
+        OR mapContains(SpanAttributes, 'agentlightning.reward.0.value') AS rewarded
+SELECT
+    TraceId, SpanId, ParentSpanId, SpanName, ScopeName, toUnixTimestamp64Nano(Timestamp) AS StartNs, Duration,
+    RolloutId, GroupId, Attempt, PolicyVersion,
+    arrayStringConcat(arrayConcat(mapKeys(SpanAttributes), mapKeys(Content)), '\n') AS Keys,
+    arrayStringConcat(arrayMap(key -> CAST(SpanAttributes[key], 'String'), markers), '\n') AS Markers,
+    arrayStringConcat(`Events.Name`, '\n') AS EventNames,
+    arrayMap(key -> SpanAttributes[key], agent_names) AS AgentNames,
+    -- A name or a mark that is no text, or too long to stand among the small attributes, or events among the log
+    -- records: reading decides.
+    hasAny(mapKeys(SpanAttributeTypes), arrayConcat(markers, agent_names))
+        OR hasAny(mapKeys(Content), arrayConcat(markers, agent_names))
+        OR (TraceId, SpanId) IN (SELECT TraceId, SpanId FROM otel_logs
+                                 WHERE TraceId IN {trace_ids:Array(String)} AND EventName != '') AS Odd,
+    StatusCode != 'Error' AND DroppedAttributes = 0
+        AND NOT has(mapValues(SpanAttributeTypes), 'bytes_value')
+        AND NOT hasAny(mapKeys(SpanAttributeTypes),
+            ['gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.tool.definitions', 'gen_ai.system_instructions',
+             'gen_ai.response.id', 'gen_ai.completion.0.finish_reason'])
+        AND (asked = '' OR messages_in(asked) > 0)
+        AND (said = '' OR messages_in(said) = 1)
+        AND (tools = '' OR are_tools(tools))
+        AND (instructions = '' OR JSONType(instructions) = 'Array')
+        AND arrayAll(is_whole, mapKeys(Content), mapValues(Content))
+        AND arrayAll(is_whole, mapKeys(SpanAttributes), mapValues(SpanAttributes))
+        AND are_ids(own_prompt) AND are_ids(own_response) AS Plain,
+    if(mapContains(SpanAttributes, 'gen_ai.response.finish_reasons'), SpanAttributes['gen_ai.response.finish_reasons'],
+       Content['gen_ai.completion.0.finish_reason']) AS Finish,
+    SpanAttributes['gen_ai.response.id'] AS ResponseId,
+    if(own_prompt = '', PromptTokenIds, JSONExtract(own_prompt, 'Array(Int32)')) AS PromptIds,
+    if(own_response = '', ResponseTokenIds, JSONExtract(own_response, 'Array(Int32)')) AS ResponseIds,
+    ResponseLogprobs,
+    if(rewarded, mapConcat(SpanAttributes, Content), map()) AS Attributes, SpanAttributeTypes,
+    if(rewarded, arrayMap(t -> toUnixTimestamp64Nano(t), `Events.Timestamp`), []) AS EventTimes,
+    if(rewarded, `Events.Attributes`, []) AS EventAttributes, if(rewarded, EventAttributeTypes, []) AS EventTypes
+FROM otel_traces
+WHERE TraceId IN {trace_ids:Array(String)}
+  AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({end_ns:Int64})
+ORDER BY Timestamp, TraceId, SpanId
+LIMIT 1 BY TraceId, SpanId

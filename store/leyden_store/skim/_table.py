@@ -1,0 +1,182 @@
+"""A sketch from the store's own columns: the result of `queries/skim.sql`, an Arrow table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leyden_store._placing import agent_of
+from leyden_store._rewards import rewards_of
+from leyden_store.skim._shapes import MARKERS, UNTOLD, Kind, Shape, shape_of
+from leyden_store.skim._sketch import Sketch, named_finish
+from leyden_store.skim._tokens import Ragged
+from leyden_store.spans import AttributeValue, Event, Span
+from leyden_store.turns import Reward
+
+_SHAPING = ("Keys", "Markers", "EventNames", "ScopeName", "SpanName")
+_AGENT_NAMES = ("gen_ai.agent.name", "agent.name", "graph.node.id", "operation.name", "traceloop.entity.name")
+_REWARDED = (
+    "SpanId",
+    "ParentSpanId",
+    "StartNs",
+    "Duration",
+    "EventNames",
+    "EventTimes",
+    "EventAttributes",
+    "EventTypes",
+)
+_REWARDS = (*_REWARDED, "Attributes", "SpanAttributeTypes")
+
+
+def sketch_table(table: pa.Table) -> Sketch:
+    """Sketch the spans of a `skim.sql` result."""
+    starts = table["StartNs"].to_numpy()
+    made = Sketch(
+        trace_ids=_repeated(table["TraceId"]),
+        span_ids=table["SpanId"].to_pylist(),
+        parents=table["ParentSpanId"].to_pylist(),
+        starts=starts.tolist(),
+        ends=(starts + table["Duration"].to_numpy().astype(np.int64)).tolist(),
+        scopes=_repeated(table["ScopeName"]),
+        rollouts=_repeated(table["RolloutId"]),
+        groups=_repeated(table["GroupId"]),
+        attempts=table["Attempt"].to_pylist(),
+        policies=[version or None for version in _repeated(table["PolicyVersion"])],
+        agents=[""] * len(table),
+    )
+    shapes, shape_at = _shapes(table)
+    _name_agents(made, table, _rows(shapes, shape_at, "names_agent"))
+    made.rewards = list(_rewards(table, _rows(shapes, shape_at, "rewards")))
+    kinds = np.array([shape.kind for shape in shapes], np.int8)[shape_at]
+    _hold_calls(made, table, kinds)
+    return made
+
+
+def _repeated(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column of few distinct ones, each of them one object."""
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return [values[index] for index in encoded.indices.to_pylist()]
+
+
+def _shapes(table: pa.Table) -> tuple[list[Shape], npt.NDArray[np.int64]]:
+    """The distinct shapes, and which each row has."""
+    code = np.asarray(table["Odd"].to_numpy(), np.int64)
+    for name in _SHAPING:
+        encoded = table[name].combine_chunks().dictionary_encode()
+        _, code = np.unique(code * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy(), return_inverse=True)
+    _, firsts, shape_at = np.unique(code, return_index=True, return_inverse=True)
+    rows = table.select([*_SHAPING, "Odd"]).take(pa.array(firsts)).to_pylist() if len(table) else []
+    return [UNTOLD if row["Odd"] else shape_of(_pattern(row)) for row in rows], shape_at
+
+
+def _pattern(row: dict[str, Any]) -> Span:
+    """A span of the shape: attributes have no values but for the markers."""
+    attributes = dict.fromkeys(filter(None, row["Keys"].split("\n")), "")
+    values = zip(MARKERS, row["Markers"].split("\n"), strict=True)
+    attributes.update({key: value for key, value in values if key in attributes})
+    events = tuple(Event(0, name) for name in filter(None, row["EventNames"].split("\n")))
+    return Span("", "", row["SpanName"], 0, 0, scope_name=row["ScopeName"], attributes=attributes, events=events)
+
+
+def _rows(shapes: Sequence[Shape], shape_at: npt.NDArray[np.int64], mark: str) -> list[int]:
+    """The rows whose shape has a mark."""
+    marked = np.array([getattr(shape, mark) for shape in shapes], bool)
+    found: list[int] = np.flatnonzero(marked[shape_at]).tolist()
+    return found
+
+
+def _name_agents(made: Sketch, table: pa.Table, rows: list[int]) -> None:
+    part = table.select(["SpanName", "Markers", "AgentNames"]).take(pa.array(rows, pa.int64()))
+    known: dict[tuple[str, ...], str] = {}
+    columns = (part[name].to_pylist() for name in part.column_names)
+    for place, name, markers, names in zip(rows, *columns, strict=True):
+        key = (name, markers, *names)
+        if key not in known:
+            values = zip((*MARKERS, *_AGENT_NAMES), (*markers.split("\n"), *names), strict=True)
+            said = {attribute: value for attribute, value in values if value}
+            known[key] = agent_of(Span("", "", name, 0, 0, attributes=said)) or ""
+        made.agents[place] = known[key]
+
+
+def _rewards(table: pa.Table, rows: list[int]) -> Iterator[tuple[int, Reward]]:
+    part = table.select(_REWARDS).take(pa.array(rows, pa.int64())).to_pylist()
+    for place, row in zip(rows, part, strict=True):
+        events = zip(
+            row["EventTimes"], row["EventNames"].split("\n"), row["EventAttributes"], row["EventTypes"], strict=False
+        )
+        span = Span(
+            trace_id="",
+            span_id=row["SpanId"],
+            parent_span_id=row["ParentSpanId"],
+            name="",
+            start_ns=row["StartNs"],
+            end_ns=row["StartNs"] + row["Duration"],
+            attributes=_plain(row["Attributes"], row["SpanAttributeTypes"]),
+            events=tuple(Event(time, name, _plain(pairs, kinds)) for time, name, pairs, kinds in events),
+        )
+        yield from ((place, reward) for reward in rewards_of(span))
+
+
+_SIMPLE: dict[str, Callable[[str], AttributeValue]] = {
+    "int_value": int,
+    "double_value": float,
+    "bool_value": lambda text: text == "true",
+}
+
+
+def _plain(pairs: Iterable[tuple[str, str]], kinds: Iterable[tuple[str, str]]) -> dict[str, AttributeValue]:
+    """Attributes as a reward may have them: text, numbers and truths; anything else says nothing here."""
+    found: dict[str, AttributeValue] = dict(pairs)
+    for key, kind in kinds:
+        if key in found:
+            found[key] = _SIMPLE[kind](str(found[key])) if kind in _SIMPLE else None
+    return found
+
+
+def _hold_calls(made: Sketch, table: pa.Table, kinds: npt.NDArray[np.int8]) -> None:
+    prompts, responses = _ragged(table["PromptIds"], np.int32), _ragged(table["ResponseIds"], np.int32)
+    finishes, finish_at = _finishes(table)
+    is_json = kinds == int(Kind.JSON)
+    told = is_json | (kinds == int(Kind.INDEXED))
+    told &= np.asarray(table["Plain"].to_numpy(), bool)
+    told &= (np.diff(prompts.starts) > 0) & (np.diff(responses.starts) > 0)
+    as_json = np.array([listed is not None for listed, _ in finishes], bool)
+    as_text = np.array([plain is not None for _, plain in finishes], bool)
+    told &= np.where(is_json, as_json[finish_at], as_text[finish_at])
+    told &= ~pc.starts_with(table["ResponseId"], "resp_").to_numpy()
+    calls: list[int] = np.flatnonzero(told).tolist()
+    made.untold = np.flatnonzero(~told & (kinds != int(Kind.SILENT))).tolist()
+    response_ids, json_list, finish_list = table["ResponseId"].to_pylist(), is_json.tolist(), finish_at.tolist()
+    for place in calls:
+        listed, plain = finishes[finish_list[place]]
+        made.finishes[place] = (listed if json_list[place] else plain) or ""
+        made.response_ids[place] = response_ids[place] or None
+    made.hold(calls, prompts, responses, _ragged(table["ResponseLogprobs"], np.float64), slots=range(len(table)))
+
+
+def _finishes(table: pa.Table) -> tuple[list[tuple[str | None, str | None]], npt.NDArray[np.int64]]:
+    """The distinct finish reasons, read as a JSON list of one and as they are, and which each row has."""
+    encoded = table["Finish"].combine_chunks().dictionary_encode()
+    found = [(named_finish(_only(text)), named_finish(text)) for text in encoded.dictionary.to_pylist()]
+    return found, encoded.indices.to_numpy().astype(np.int64)
+
+
+def _only(text: str) -> object:
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        return None
+    return listed[0] if isinstance(listed, list) and len(listed) == 1 else None
+
+
+def _ragged(column: pa.ChunkedArray, kind: type[np.generic]) -> Ragged:
+    lists = column.combine_chunks()
+    offsets = lists.offsets.to_numpy().astype(np.int64)
+    return Ragged(lists.flatten().to_numpy().astype(kind, copy=False), (offsets - offsets[0]).tolist())

@@ -1,0 +1,77 @@
+"""Skimming a store: its rollouts in batches, each one query, read only where the columns do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+
+from leyden_store import sql
+from leyden_store.errors import SelectionEmpty
+from leyden_store.lightning import LightningStore, _own, _settings
+from leyden_store.runs import SpanKey
+from leyden_store.selection import Selection
+from leyden_store.skim import Skimmed, skim_sketch
+from leyden_store.skim._table import sketch_table
+from leyden_store.spans import Span
+from leyden_store.turns import Rollout
+
+_ROLLOUTS = 512
+"""The most rollouts in a batch."""
+_TOKENS = 1 << 21
+"""A batch ends with the rollout that brings its tokens here: some 8 MB of ids, and the largest rollout on top."""
+
+
+def skim_store(store: LightningStore, selection: Selection | None = None) -> Iterator[list[Skimmed | Rollout]]:
+    """The selected rollouts in batches, in the order and with the content of `LightningStore.rollouts`.
+
+    Raises SelectionEmpty before the first when nothing matches.
+    """
+    selection = selection or Selection()
+    chosen = store._chosen_spans(selection)
+    text = sql.query("skim_rollouts").replace("{selection}", selection.trace_ids)
+    rollouts = store.connection.table(text, selection.parameters, _settings(selection))
+    if not len(rollouts):
+        raise SelectionEmpty(
+            f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
+        )
+    for batch in _batches(rollouts):
+        found = _skim(store, batch, selection)
+        yield found if chosen is None else [_only(one, chosen) for one in found]
+
+
+def _batches(rollouts: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    tokens = rollouts["tokens"].to_pylist()
+    start, held = 0, 0
+    for place, size in enumerate(tokens):
+        held += size
+        if held >= _TOKENS or place - start + 1 == _ROLLOUTS:
+            yield rollouts.slice(start, place - start + 1).to_pylist()
+            start, held = place + 1, 0
+    if start < len(tokens):
+        yield rollouts.slice(start).to_pylist()
+
+
+def _skim(store: LightningStore, batch: list[dict[str, Any]], selection: Selection) -> list[Skimmed | Rollout]:
+    where = {
+        "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
+        "start_ns": min(row["start_ns"] for row in batch),
+        "end_ns": max(row["end_ns"] for row in batch),
+    }
+
+    def read(traces: set[str]) -> Iterator[Span]:
+        held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
+        return store._spans([row for row in held if row["trace_ids"]], selection)
+
+    sketch = sketch_table(store.connection.table(sql.query("skim"), where, _own(selection)))
+    return skim_sketch(sketch, read, store._posted_rewards(batch))
+
+
+def _only(one: Skimmed | Rollout, chosen: set[SpanKey]) -> Skimmed | Rollout:
+    if isinstance(one, Rollout):
+        return one.only(chosen)
+    keys = one.sketch.trace_ids, one.sketch.span_ids
+    calls = [call for call in one.calls if (keys[0][call], keys[1][call]) in chosen]
+    return replace(one, rollout=replace(one.rollout, calls=calls))
