@@ -17,9 +17,7 @@ def answer(body: dict[str, Any], rules: Rules, number: int) -> Reply:
 
 def whole(_: dict[str, Any], reply: Reply, number: int) -> dict[str, Any]:
     parts: list[dict[str, Any]] = [{"text": reply.text}] if reply.text else []
-    parts += [
-        {"functionCall": {"id": c.call_id, "name": c.name, "args": json.loads(c.arguments)}} for c in reply.calls
-    ]
+    parts += [{"functionCall": {"id": c.call_id, "name": c.name, "args": json.loads(c.arguments)}} for c in reply.calls]
     return {
         "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}],
         "usageMetadata": {"promptTokenCount": 20, "candidatesTokenCount": 9, "totalTokenCount": 29},

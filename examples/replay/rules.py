@@ -55,7 +55,7 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return " ".join(map(text_of, content))
+        return " ".join(filter(None, map(text_of, content)))
     if isinstance(content, dict):
         return text_of(content.get("text") or content.get("content") or content.get("output") or "")
     return ""
