@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,7 +25,7 @@ from leyden_collector.processors import Pipeline
 from leyden_collector.processors.config import make
 from leyden_collector.processors.tail import Tail
 from leyden_collector.settings import Settings
-from leyden_store import dsn as dsns
+from leyden_collector.spool_folder import spool_folder
 from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.keys import Keys
 from leyden_store.lightning import LightningStore
@@ -67,7 +66,7 @@ def serve(
             where = held.url.removesuffix("/clickhouse")
             raise StoreLocked(f"another collector (process {held.pid}) serves this store at {where}; send spans there")
         url = f"http://{_reachable(settings.host)}:{listener.getsockname()[1]}"
-        folder = settings.spool.folder or _spool_folder(store)
+        folder = settings.spool.folder or spool_folder(settings.store)
         processors = make(settings.processors)
         pipeline = Pipeline(processors) if processors else None
         lanes = Lanes(folder, settings.spool.limits(), store.connection)
@@ -146,10 +145,3 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot listen on {host}:{port}: {error.strerror}; choose another with --http-port"
         ) from error
     return listener
-
-
-def _spool_folder(store: LightningStore) -> Path:
-    target = store.connection.target
-    if isinstance(target, dsns.Embedded):
-        return target.path / "spool"
-    return Path(".leyden/spool").absolute() / f"{target.host}-{target.port}-{target.database}"
