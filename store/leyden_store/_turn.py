@@ -40,12 +40,14 @@ def make_turn(
         if status != "error" and (response is None or call.streamed):
             notes.append("no reply recorded" if response is None else "the stream was abandoned: no finish reason")
             status = "error"
-    elif status == "unset" and (response or call.finish_reason or call.usage.output):
+    if status == "unset" and (response or call.finish_reason or call.usage.output):
         status = "ok"
     if span.dropped_attributes:
         notes.append(f"{span.dropped_attributes} attributes evicted by the SDK's limit")
     if response and tool_ids and response.get("tool_calls"):
         response = rename_tool_calls(response, tool_ids)
+    if response and status != "error":
+        notes += _unsaid(call, response)
     prompt, sampled, logprobs = _tokens(inward, notes)
     agent = place.agent or _first(read.call.agent for read in group)
     return Turn(
@@ -83,6 +85,18 @@ def make_turn(
         notes=notes,
         depth=place.depth or int(agent is not None),
     )
+
+
+def _unsaid(call: Call, response: Message) -> list[str]:
+    """What a reply that was captured does not say, though there was something to say."""
+    notes = []
+    if call.finish_reason is None:
+        notes.append("finish reason not captured")
+    if call.usage.reasoning and not response.get("reasoning_content"):
+        notes.append("reasoning counted, its text not captured")
+    if any(str(tool.get("id")).startswith("fc_") for tool in response.get("tool_calls", ())):
+        notes.append("a tool call's own id not captured, only its item's")
+    return notes
 
 
 def _first(values: Any) -> Any:

@@ -187,7 +187,7 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
             result = part.get("response", part.get("result"))
             results.append(message("tool", tool_result(result), tool_call_id=part.get("id")))
         elif kind in ("reasoning", "thinking"):
-            reasoning.append(_thought(part.get("content") or part.get("text")))
+            reasoning.append(thought(part.get("content") or part.get("text")))
         elif kind == "refusal":
             refusal = text(part.get("content") or part.get("refusal"))
         else:
@@ -207,8 +207,8 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     return [*results, spoken]
 
 
-def _thought(content: Any) -> str:
-    """Reasoning as text; a Responses API summary may have been written as JSON."""
+def thought(content: Any) -> str:
+    """Reasoning as text, "" where there is none; a Responses API summary may have been written as JSON."""
     if isinstance(content, str) and content.startswith('[{"'):
         try:
             content = json.loads(content)

@@ -18,6 +18,11 @@ def from_response_items(items: Any, attribute: str) -> list[dict[str, Any]]:
     return join_assistant([from_response_item(item, attribute) for item in items])
 
 
+def is_response_item(item: Any) -> bool:
+    """Whether it is one of the Responses API's items that are no message: a call, its output, reasoning."""
+    return isinstance(item, dict) and (item.get("type") == "reasoning" or "call_id" in item)
+
+
 def from_response_item(item: Any, attribute: str) -> dict[str, Any]:
     """One item as a message; a call is one of its own. Raises Unreadable when it is no item."""
     if not isinstance(item, dict):
@@ -31,6 +36,8 @@ def from_response_item(item: Any, attribute: str) -> dict[str, Any]:
     if kind == "reasoning":
         thoughts = [*(item.get("summary") or ()), *(item.get("content") or ())]
         return message("assistant", None, reasoning="\n".join(str(mapping(t).get("text") or "") for t in thoughts))
+    if kind == "refusal":
+        return message("assistant", None, refusal=item.get("refusal"))
     if "role" in item:
         return from_openai(item, attribute)
     return message("assistant", [{key: value for key, value in item.items() if value is not None}])

@@ -141,6 +141,7 @@ def usage(attributes: Attributes) -> Usage:
                 "gen_ai.usage.reasoning.output_tokens",
                 "gen_ai.usage.reasoning_tokens",
                 "gen_ai.usage.details.reasoning_tokens",
+                "llm.usage.reasoning_tokens",
             )
         ),
         cached=integer(

@@ -22,12 +22,14 @@ NAME = "genai-events"
 
 _DETAILS = "gen_ai.client.inference.operation.details"
 _CHOICE = "gen_ai.choice"
-_ROLES = {
+ROLES = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
     "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }
+"""Event → the role it speaks in."""
+
 _BODY = "body"
 
 
@@ -69,7 +71,7 @@ def matches(span: Span) -> bool:
     """An LLM span of the convention whose content is in its events."""
     if not genai.matches(span) or "gen_ai.input.messages" in span.attributes:
         return False
-    return any(event.name in _ROLES or event.name in (_DETAILS, _CHOICE) for event in span.events)
+    return any(event.name in ROLES or event.name in (_DETAILS, _CHOICE) for event in span.events)
 
 
 def read(span: Span) -> Call:
@@ -79,7 +81,7 @@ def read(span: Span) -> Call:
         call = genai.read(replace(span, attributes={**details, **span.attributes}))
         return replace(call, dialect=NAME)
     call = genai.read(span)
-    messages = [_message(event, _ROLES[event.name]) for event in span.events if event.name in _ROLES]
+    messages = [message_of(event, ROLES[event.name]) for event in span.events if event.name in ROLES]
     chosen = [event.attributes for event in span.events if event.name == _CHOICE]
     chosen.sort(key=lambda choice: _index(choice.get("index")))
     outputs = [_choice(choice) for choice in chosen]
@@ -99,7 +101,8 @@ def _index(value: Any) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _message(event: Event, role: str) -> dict[str, Any]:
+def message_of(event: Event, role: str) -> dict[str, Any]:
+    """The message of an event that is one. Raises Unreadable where it is broken."""
     attributes = event.attributes
     raw: dict[str, Any] = {"role": text(attributes.get("role")) or role}
     for key in ("content", "tool_calls", "name"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from leyden_store.dialects import genai, traceloop
 from leyden_store.dialects._growing import read_flat
-from leyden_store.dialects._messages import finish_reason, from_openai, tool_call
+from leyden_store.dialects._messages import finish_reason, from_openai, thought, tool_call
 from leyden_store.dialects._responses import join_assistant
 from leyden_store.dialects._tool_ids import join_tool_ids
 from leyden_store.dialects._tools import tools
@@ -46,6 +46,9 @@ def read(span: Span) -> Call:
     ]
     if genai.is_responses_api(span):
         messages, outputs = join_assistant(messages), genai.join_outputs(outputs)
+        outputs = [
+            (spoken, reason or ("tool_calls" if spoken.get("tool_calls") else None)) for spoken, reason in outputs
+        ]
     history, tool_ids = join_tool_ids(messages)
     return Call(
         dialect=NAME,
@@ -74,7 +77,10 @@ def _prompted(item: Pairs) -> list[dict[str, Any]]:
 def _message(raw: Any, attribute: str) -> dict[str, Any]:
     raw = dict(mapping(raw))
     calls = raw.pop("tool_calls", None) or ()
+    if "user" in raw and "role" not in raw:  # Legacy completions stand under the role's own name.
+        raw = {"role": "user", "content": raw["user"]}
     raw["content"] = _content(raw.get("content"))
+    raw["reasoning"] = thought(raw.get("reasoning"))
     spoken = from_openai(raw, attribute)
     if calls:
         spoken["tool_calls"] = [
