@@ -155,4 +155,4 @@ def _has_content(span: Received) -> bool:
 
 
 def _has_ids(span: Received) -> bool:
-    return "leyden.response_token_ids" in span.attributes
+    return any(name.startswith("leyden.response_token_ids") for name in span.attributes)

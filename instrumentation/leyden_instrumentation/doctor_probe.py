@@ -135,7 +135,7 @@ def _seen(spans: Any) -> dict[str, Any]:
     return {
         "spans": len(calls),
         "content": doctor_echo.QUESTION in first and doctor_echo.ANSWER in everything,
-        "token_ids": any("leyden.response_token_ids" in (s.attributes or {}) for s in calls),
+        "token_ids": any(n.startswith("leyden.response_token_ids") for s in calls for n in s.attributes or {}),
         "logprobs": any("leyden.response_logprobs" in (s.attributes or {}) for s in calls),
         "tool_calls": doctor_echo.TOOL in first and doctor_echo.ARGUMENT in first,
     }

@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from leyden_instrumentation import tools
+from leyden_instrumentation import packing, tools
 from leyden_instrumentation.tools import ToolCall
 
 
@@ -98,10 +98,12 @@ class Exchange:
         """Write what there is onto the span; again with more, where further chunks or choices follow."""
         found: dict[str, Any] = {}
         if self._prompt:
-            found["leyden.prompt_token_ids"] = self._prompt
+            found |= packing.attribute("leyden.prompt_token_ids", self._prompt)
         for index, choice in sorted(self._choices.items()):
             prefix = "leyden." if index == 0 else f"leyden.choice.{index}."
-            if choice.token_ids:
+            if choice.token_ids and index == 0:
+                found |= packing.attribute("leyden.response_token_ids", choice.token_ids)
+            elif choice.token_ids:
                 found[prefix + "response_token_ids"] = choice.token_ids
             # One logprob per id or none: a list that does not line up would credit the wrong tokens.
             if choice.logprobs and len(choice.logprobs) == len(choice.token_ids):

@@ -15,6 +15,8 @@ CAPTURE_CONTENT = "LEYDEN_CAPTURE_CONTENT"
 """`false` keeps every message, tool argument, tool result and token id out of the spans. Default `true`."""
 TOKEN_IDS = "LEYDEN_TOKEN_IDS"  # noqa: S105
 """`auto` (default): ask servers on private addresses for token ids and logprobs; `on`: every server; `off`: none."""
+TOKEN_ENCODING = "LEYDEN_TOKEN_ENCODING"  # noqa: S105
+"""`packed` (default): token ids as compact text, which Leyden's store unpacks; `plain`: as lists, for other stores."""
 ROOT_SPAN = "LEYDEN_ROOT_SPAN"
 """`false` opens no root span for the process: for servers that live long and answer many requests."""
 
@@ -26,6 +28,11 @@ _OFF = frozenset({"false", "0", "no", "off"})
 def enabled(name: str, env: Mapping[str, str] | None = None) -> bool:
     """Whether the switch `name` is on; every switch of ours is on unless it is set to false, 0, no or off."""
     return (os.environ if env is None else env).get(name, "").strip().lower() not in _OFF
+
+
+def plain_token_ids(env: Mapping[str, str]) -> bool:
+    """Whether token ids are to be written as lists."""
+    return env.get(TOKEN_ENCODING, "").strip().lower() == "plain"
 
 
 def token_ids_mode(env: Mapping[str, str] | None = None) -> str:

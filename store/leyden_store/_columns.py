@@ -5,6 +5,7 @@ The ClickHouse views extract the same in SQL; this is the one place that says it
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +39,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
 """Column → attribute names, the first one that names something wins, on the span before on the resource."""
 
 TOKEN_ARRAYS = ("prompt_token_ids", "response_token_ids", "response_logprobs")
-"""Columns whose attribute (`leyden.` before the name) leaves `Span.attributes`: they are heavy and kept once."""
+"""Columns whose attribute (`leyden.` before the name, perhaps `.packed` behind it) leaves `Span.attributes`: they are heavy and kept once."""
 
 
 def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:
@@ -53,8 +54,8 @@ def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:
         "session_id": _text(_first(attributes, resource, SOURCES["session_id"])),
         "user_id": _text(_first(attributes, resource, SOURCES["user_id"])),
         "policy_version": _text(version) or None,
-        "prompt_token_ids": _integers(attributes.get("leyden.prompt_token_ids")),
-        "response_token_ids": _integers(attributes.get("leyden.response_token_ids")),
+        "prompt_token_ids": _token_ids(attributes, "leyden.prompt_token_ids"),
+        "response_token_ids": _token_ids(attributes, "leyden.response_token_ids"),
         "response_logprobs": _floats(attributes.get("leyden.response_logprobs")),
     }
 
@@ -99,6 +100,26 @@ def _integers(value: AttributeValue) -> list[int] | None:
     if not value or not isinstance(value, list | tuple) or not all(type(item) is int for item in value):
         return None
     return list(value)
+
+
+def _token_ids(attributes: Attributes, name: str) -> list[int] | None:
+    """The list of that name, else what is packed beside it: three bytes an id, little-endian, in base64."""
+    return _integers(attributes.get(name)) or _unpacked(attributes.get(f"{name}.packed"))
+
+
+def spelled(attributes: Attributes, name: str) -> str:
+    """The attribute that a token column was read from: the list, or what is packed where there is no list."""
+    packed = f"{name}.packed"
+    is_list = _integers(attributes.get(name)) or _floats(attributes.get(name))
+    return packed if packed in attributes and not is_list else name
+
+
+def _unpacked(value: AttributeValue) -> list[int] | None:
+    """As the views unpack it: None, and the attribute stays, where it is not base64 of three bytes an id."""
+    if not isinstance(value, str) or not re.fullmatch(r"(?:[A-Za-z0-9+/]{4})+", value):
+        return None
+    raw = base64.b64decode(value)
+    return [low | middle << 8 | high << 16 for low, middle, high in zip(raw[0::3], raw[1::3], raw[2::3], strict=True)]
 
 
 def _floats(value: AttributeValue) -> list[float] | None:

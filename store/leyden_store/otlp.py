@@ -19,7 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogRecordPb
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanPb
 
-from leyden_store._columns import TOKEN_ARRAYS, columns_of, columns_to_attributes
+from leyden_store._columns import TOKEN_ARRAYS, columns_of, columns_to_attributes, spelled
 from leyden_store.errors import OtlpInvalid
 from leyden_store.spans import Attributes, AttributeValue, Event, Link, LogRecord, Span
 
@@ -133,7 +133,8 @@ def _read_span(pb: SpanPb, around: Mapping[str, Any]) -> Span:
     columns = columns_of(attributes, around["resource"])
     for key in TOKEN_ARRAYS:
         if columns[key] is not None:
-            attributes.pop(f"leyden.{key}", None)
+            # The list is what was read where there is one; a list that is none, or empty, has been passed over.
+            attributes.pop(spelled(attributes, f"leyden.{key}"), None)
     return Span(
         trace_id=pb.trace_id.hex(),
         span_id=pb.span_id.hex(),

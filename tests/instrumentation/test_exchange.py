@@ -27,6 +27,8 @@ def start() -> Span:
 def memory(monkeypatch: pytest.MonkeyPatch) -> tools.ToolMemory:
     fresh = tools.ToolMemory()
     monkeypatch.setattr(tools, "memory", fresh)
+    # Packing has its own tests: here the ids are to be seen.
+    monkeypatch.setenv("LEYDEN_TOKEN_ENCODING", "plain")
     return fresh
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
@@ -40,6 +41,26 @@ def _traces(trace_ids: Iterable[str]) -> Selection:
     return Selection(
         "SELECT DISTINCT TraceId FROM traces WHERE TraceId IN {ids:Array(String)}", {"ids": list(trace_ids)}
     )
+
+
+def test_packed_token_ids_are_stored_as_the_same_list(store: LightningStore) -> None:
+    """Three bytes an id, little-endian, in base64; beside a list, or where it is none, it stays an attribute."""
+    ids = [0, 1, 255, 256, 151_643, 2**24 - 1]
+    packed = base64.b64encode(b"".join(i.to_bytes(3, "little") for i in ids)).decode()
+    both = {"leyden.prompt_token_ids.packed": packed, "leyden.response_token_ids.packed": packed}
+    request = encode_traces([make(1, attributes=both), make(2, attributes={**both, "leyden.prompt_token_ids": [7]})])
+    odd = {"leyden.prompt_token_ids.packed": "AAA", "leyden.response_token_ids.packed": 5}
+    request += encode_traces([make(3, attributes=odd)])
+    put(store, request)
+    first, second, third = sorted(store.spans(), key=lambda span: span.span_id)
+    assert (first.prompt_token_ids, first.response_token_ids, dict(first.attributes)) == (ids, ids, {})
+    assert (second.prompt_token_ids, second.response_token_ids) == ([7], ids)
+    assert second.attributes == {"leyden.prompt_token_ids.packed": packed}
+    assert (third.prompt_token_ids, third.response_token_ids, third.attributes) == (None, None, odd)
+    decoded = sorted(decode_traces(request), key=lambda span: span.span_id)
+    assert [(s.prompt_token_ids, s.response_token_ids, s.attributes) for s in decoded] == [
+        (s.prompt_token_ids, s.response_token_ids, s.attributes) for s in (first, second, third)
+    ]
 
 
 def test_token_ids_and_logprobs_are_bit_identical(store: LightningStore) -> None:

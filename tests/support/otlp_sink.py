@@ -13,6 +13,8 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+from leyden_instrumentation.packing import unpack
+
 
 @dataclass
 class SinkSpan:
@@ -120,7 +122,12 @@ def _decode(body: bytes) -> list[SinkSpan]:
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in pairs}
+    """Token ids are lists here, however they came."""
+    found = {pair.key: _value(pair.value) for pair in pairs}
+    packed = {k: unpack(v) for k, v in found.items() if k.endswith("token_ids.packed")}
+    return {k: v for k, v in found.items() if k not in packed} | {
+        k.removesuffix(".packed"): v for k, v in packed.items()
+    }
 
 
 def _value(value: AnyValue) -> Any:

@@ -1,34 +1,47 @@
--- OTLP in: ClickHouse parses the protobuf itself. An insert into `otlp_traces` (engine Null: it keeps nothing) in
+-- OTLP in: ClickHouse parses the protobuf itself. An insert into `otlp_trace_requests` (engine Null: it keeps nothing) in
 -- FORMAT Protobuf with schema/otlp_traces.proto is flattened by a view into `otlp_spans` (Null too), and from there goes to
 -- `otel_traces` unless it was erased. No Python touches a span.
 -- The functions are those of functions.sql.
+--
+-- What an insert costs beside its spans is planning the views, and that grows with the nodes of their queries and the length
+-- of their types. Hence a column a field (no tuple of everything), each expression once, and a subquery a step.
 
 -- The Enum8 columns called `value` say which member of the oneof is set (input_format_protobuf_oneof_presence).
-CREATE TABLE IF NOT EXISTS otlp_traces
+CREATE TABLE IF NOT EXISTS otlp_trace_requests
 (
-    resource_spans Array(Tuple(
-        schema_url String,
-        resource Tuple(attributes Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))), dropped_attributes_count UInt32),
-        scope_spans Array(Tuple(
-            scope Tuple(name String, version String, attributes Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))), dropped_attributes_count UInt32),
-            schema_url String,
-            spans Array(Tuple(
-                trace_id String,
-                span_id String,
-                trace_state String,
-                parent_span_id String,
-                name String,
-                kind Int32,
-                start_time_unix_nano UInt64,
-                end_time_unix_nano UInt64,
-                attributes Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))),
-                dropped_attributes_count UInt32,
-                events Array(Tuple(time_unix_nano UInt64, name String, attributes Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))), dropped_attributes_count UInt32)),
-                links Array(Tuple(trace_id String, span_id String, trace_state String, attributes Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))), dropped_attributes_count UInt32, flags UInt32)),
-                dropped_events_count UInt32,
-                dropped_links_count UInt32,
-                flags UInt32,
-                status Tuple(code Int32, message String)))))))
+    `resource_spans.resource.attributes` Array(Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String)))),
+    `resource_spans.resource.dropped_attributes_count` Array(UInt32),
+    `resource_spans.schema_url` Array(String),
+    `resource_spans.scope_spans.scope.name` Array(Array(String)),
+    `resource_spans.scope_spans.scope.version` Array(Array(String)),
+    `resource_spans.scope_spans.scope.attributes` Array(Array(Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))))),
+    `resource_spans.scope_spans.scope.dropped_attributes_count` Array(Array(UInt32)),
+    `resource_spans.scope_spans.schema_url` Array(Array(String)),
+    `resource_spans.scope_spans.spans.trace_id` Array(Array(Array(String))),
+    `resource_spans.scope_spans.spans.span_id` Array(Array(Array(String))),
+    `resource_spans.scope_spans.spans.trace_state` Array(Array(Array(String))),
+    `resource_spans.scope_spans.spans.parent_span_id` Array(Array(Array(String))),
+    `resource_spans.scope_spans.spans.name` Array(Array(Array(String))),
+    `resource_spans.scope_spans.spans.kind` Array(Array(Array(Int32))),
+    `resource_spans.scope_spans.spans.start_time_unix_nano` Array(Array(Array(UInt64))),
+    `resource_spans.scope_spans.spans.end_time_unix_nano` Array(Array(Array(UInt64))),
+    `resource_spans.scope_spans.spans.attributes` Array(Array(Array(Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String)))))),
+    `resource_spans.scope_spans.spans.dropped_attributes_count` Array(Array(Array(UInt32))),
+    `resource_spans.scope_spans.spans.events.time_unix_nano` Array(Array(Array(Array(UInt64)))),
+    `resource_spans.scope_spans.spans.events.name` Array(Array(Array(Array(String)))),
+    `resource_spans.scope_spans.spans.events.attributes` Array(Array(Array(Array(Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))))))),
+    `resource_spans.scope_spans.spans.events.dropped_attributes_count` Array(Array(Array(Array(UInt32)))),
+    `resource_spans.scope_spans.spans.dropped_events_count` Array(Array(Array(UInt32))),
+    `resource_spans.scope_spans.spans.links.trace_id` Array(Array(Array(Array(String)))),
+    `resource_spans.scope_spans.spans.links.span_id` Array(Array(Array(Array(String)))),
+    `resource_spans.scope_spans.spans.links.trace_state` Array(Array(Array(Array(String)))),
+    `resource_spans.scope_spans.spans.links.attributes` Array(Array(Array(Array(Array(Tuple(key String, value Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value Tuple(values Array(Tuple(value Enum8('absent' = 0, 'string_value' = 1, 'bool_value' = 2, 'int_value' = 3, 'double_value' = 4, 'array_value' = 5, 'kvlist_value' = 6, 'bytes_value' = 7), string_value String, bool_value Bool, int_value Int64, double_value Float64, array_value String, kvlist_value String, bytes_value String))), kvlist_value String, bytes_value String))))))),
+    `resource_spans.scope_spans.spans.links.dropped_attributes_count` Array(Array(Array(Array(UInt32)))),
+    `resource_spans.scope_spans.spans.links.flags` Array(Array(Array(Array(UInt32)))),
+    `resource_spans.scope_spans.spans.dropped_links_count` Array(Array(Array(UInt32))),
+    `resource_spans.scope_spans.spans.flags` Array(Array(Array(UInt32))),
+    `resource_spans.scope_spans.spans.status.code` Array(Array(Array(Int32))),
+    `resource_spans.scope_spans.spans.status.message` Array(Array(Array(String)))
 )
 ENGINE = Null;
 
@@ -45,35 +58,30 @@ FROM otlp_spans
 WHERE leyden_is_erased(TraceId, RolloutId, SessionId)
 GROUP BY Project;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_traces_flat_mv TO otlp_spans AS
-WITH
-    leyden_texts(arrayFilter(a -> NOT leyden_is_token_array(a), span.attributes)) AS texts,
-    leyden_named(span.attributes) AS named,
-    mapUpdate(resource_named, named) AS identity, -- the resource speaks for spans that say nothing themselves
-    arrayFilter(a -> leyden_is_token_array(a), span.attributes) AS token_arrays
+CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_trace_requests_mv TO otlp_spans AS
 SELECT
-    leyden_time(span.start_time_unix_nano) AS Timestamp,
-    lower(hex(span.trace_id)) AS TraceId,
-    lower(hex(span.span_id)) AS SpanId,
-    lower(hex(span.parent_span_id)) AS ParentSpanId,
-    span.trace_state AS TraceState,
-    span.name AS SpanName,
-    ['Unspecified', 'Internal', 'Server', 'Client', 'Producer', 'Consumer'][if(span.kind BETWEEN 0 AND 5, span.kind, 0) + 1] AS SpanKind,
+    leyden_time(start) AS Timestamp,
+    lower(hex(trace_id)) AS TraceId,
+    lower(hex(span_id)) AS SpanId,
+    lower(hex(parent_span_id)) AS ParentSpanId,
+    TraceState,
+    SpanName,
+    transform(kind, [1, 2, 3, 4, 5], ['Internal', 'Server', 'Client', 'Producer', 'Consumer'], 'Unspecified') AS SpanKind,
     if(ResourceAttributeTypes['service.name'] = '', ResourceAttributes['service.name'], '') AS ServiceName,
     ResourceAttributes,
-    scope_spans.scope.name AS ScopeName,
-    scope_spans.scope.version AS ScopeVersion,
-    mapFilter((k, v) -> NOT leyden_is_content(k, v), texts) AS SpanAttributes,
-    greatest(span.end_time_unix_nano, span.start_time_unix_nano) - span.start_time_unix_nano AS Duration,
-    multiIf(span.status.code = 1, 'Ok', span.status.code = 2, 'Error', 'Unset') AS StatusCode,
-    span.status.message AS StatusMessage,
-    arrayMap(e -> leyden_time(e.time_unix_nano), span.events) AS `Events.Timestamp`,
-    arrayMap(e -> e.name, span.events) AS `Events.Name`,
-    arrayMap(e -> leyden_texts(e.attributes), span.events) AS `Events.Attributes`,
-    arrayMap(l -> lower(hex(l.trace_id)), span.links) AS `Links.TraceId`,
-    arrayMap(l -> lower(hex(l.span_id)), span.links) AS `Links.SpanId`,
-    arrayMap(l -> l.trace_state, span.links) AS `Links.TraceState`,
-    arrayMap(l -> leyden_texts(l.attributes), span.links) AS `Links.Attributes`,
+    ScopeName,
+    ScopeVersion,
+    leyden_map(leyden_of_place(keys, places, 0), leyden_of_place(texts, places, 0)) AS SpanAttributes,
+    if(end > start, end - start, 0) AS Duration,
+    transform(status, [1, 2], ['Ok', 'Error'], 'Unset') AS StatusCode,
+    StatusMessage,
+    arrayMap(t -> leyden_time(t), event_times) AS `Events.Timestamp`,
+    event_names AS `Events.Name`,
+    arraySlice(set_texts, 1, length(event_names)) AS `Events.Attributes`,
+    arrayMap(id -> lower(hex(id)), link_trace_ids) AS `Links.TraceId`,
+    arrayMap(id -> lower(hex(id)), link_span_ids) AS `Links.SpanId`,
+    link_states AS `Links.TraceState`,
+    arraySlice(set_texts, length(event_names) + 1) AS `Links.Attributes`,
     leyden_first(identity['leyden.project'], 'default', '', '', '', '') AS Project,
     leyden_first(identity['leyden.rollout.id'], identity['agentlightning.rollout_id'], '', '', '', '') AS RolloutId,
     identity['leyden.group.id'] AS GroupId,
@@ -90,40 +98,139 @@ SELECT
                  named['langfuse.observation.model.name'], named['mlflow.llm.model']) AS Model,
     leyden_first(named['gen_ai.agent.name'], named['agent.name'],
                  if(named['traceloop.span.kind'] = 'agent', named['traceloop.entity.name'], ''), '', '', '') AS AgentName,
-    toUInt32OrZero(leyden_first(named['gen_ai.usage.input_tokens'], named['llm.token_count.prompt'], named['gen_ai.usage.prompt_tokens'], named['ai.usage.promptTokens'], '', '')) AS InputTokens,
-    toUInt32OrZero(leyden_first(named['gen_ai.usage.output_tokens'], named['llm.token_count.completion'], named['gen_ai.usage.completion_tokens'], named['ai.usage.completionTokens'], '', '')) AS OutputTokens,
-    arrayMap(e -> toInt32(e.int_value), arrayFirst(a -> a.key = 'leyden.prompt_token_ids', token_arrays).value.array_value.values) AS PromptTokenIds,
-    arrayMap(e -> toInt32(e.int_value), arrayFirst(a -> a.key = 'leyden.response_token_ids', token_arrays).value.array_value.values) AS ResponseTokenIds,
-    arrayMap(e -> if(e.value = 'int_value', toFloat64(e.int_value), e.double_value), arrayFirst(a -> a.key = 'leyden.response_logprobs', token_arrays).value.array_value.values) AS ResponseLogprobs,
-    mapFilter((k, v) -> leyden_is_content(k, v), texts) AS Content,
-    leyden_types(span.attributes) AS SpanAttributeTypes,
+    toUInt32OrZero(leyden_first(named['gen_ai.usage.input_tokens'], named['llm.token_count.prompt'],
+                                named['gen_ai.usage.prompt_tokens'], named['ai.usage.promptTokens'], '', '')) AS InputTokens,
+    toUInt32OrZero(leyden_first(named['gen_ai.usage.output_tokens'], named['llm.token_count.completion'],
+                                named['gen_ai.usage.completion_tokens'], named['ai.usage.completionTokens'], '', '')) AS OutputTokens,
+    arrayConcat(arrayMap(e -> toInt32(e.int_value), tokens['leyden.prompt_token_ids']),
+                leyden_unpack(packed['leyden.prompt_token_ids.packed'])) AS PromptTokenIds,
+    arrayConcat(arrayMap(e -> toInt32(e.int_value), tokens['leyden.response_token_ids']),
+                leyden_unpack(packed['leyden.response_token_ids.packed'])) AS ResponseTokenIds,
+    arrayMap(e -> if(e.value = 'int_value', toFloat64(e.int_value), e.double_value), tokens['leyden.response_logprobs']) AS ResponseLogprobs,
+    leyden_map(leyden_of_place(keys, places, 1), leyden_of_place(texts, places, 1)) AS Content,
+    SpanAttributeTypes,
     ResourceAttributeTypes,
-    arrayMap(e -> leyden_types(e.attributes), span.events) AS EventAttributeTypes,
-    arrayMap(l -> leyden_types(l.attributes), span.links) AS LinkAttributeTypes,
-    span.dropped_attributes_count AS DroppedAttributes,
-    span.flags AS Flags,
-    span.dropped_events_count AS DroppedEvents,
-    span.dropped_links_count AS DroppedLinks,
-    arrayMap(e -> e.dropped_attributes_count, span.events) AS EventDroppedAttributes,
-    arrayMap(l -> l.dropped_attributes_count, span.links) AS LinkDroppedAttributes,
-    arrayMap(l -> l.flags, span.links) AS LinkFlags,
-    leyden_texts(scope_spans.scope.attributes) AS ScopeAttributes,
-    leyden_types(scope_spans.scope.attributes) AS ScopeAttributeTypes,
-    scope_spans.scope.dropped_attributes_count AS ScopeDroppedAttributes,
-    scope_spans.schema_url AS ScopeSchemaUrl,
-    ResourceDroppedAttributes,
-    ResourceSchemaUrl
+    arraySlice(set_types, 1, length(event_names)) AS EventAttributeTypes,
+    arraySlice(set_types, length(event_names) + 1) AS LinkAttributeTypes,
+    DroppedAttributes, Flags, DroppedEvents, DroppedLinks, EventDroppedAttributes, LinkDroppedAttributes, LinkFlags,
+    ScopeAttributes, ScopeAttributeTypes, ScopeDroppedAttributes, ScopeSchemaUrl, ResourceDroppedAttributes, ResourceSchemaUrl
 FROM
 (
-    SELECT ResourceAttributes, ResourceAttributeTypes, ResourceDroppedAttributes, ResourceSchemaUrl, resource_named, scope_spans, arrayJoin(scope_spans.spans) AS span
+    SELECT
+        * EXCEPT (attributes, resource_named),
+        mapConcat(named, resource_named) AS identity, -- the first of a name: the resource speaks where the span says nothing
+        mapFromArrays(token_keys, leyden_of_place(attributes.value.array_value.values, places, 2)) AS tokens,
+        leyden_map(leyden_of_place(keys, places, 3), leyden_of_place(texts, places, 3)) AS packed
     FROM
     (
-        SELECT leyden_texts(resource_spans.resource.attributes) AS ResourceAttributes,
-               leyden_types(resource_spans.resource.attributes) AS ResourceAttributeTypes,
-               resource_spans.resource.dropped_attributes_count AS ResourceDroppedAttributes,
-               resource_spans.schema_url AS ResourceSchemaUrl,
-               leyden_named(resource_spans.resource.attributes) AS resource_named,
-               arrayJoin(resource_spans.scope_spans) AS scope_spans
-        FROM (SELECT arrayJoin(resource_spans) AS resource_spans FROM otlp_traces)
+        -- Where an attribute goes: 0 the map of small ones, 1 the content, 2 a token column, 3 a token column, packed. What is
+        -- packed beside a list stays an attribute: the list is read.
+        SELECT
+            *,
+            leyden_names(keys, texts, attributes.value.value) AS names,
+            leyden_map(names.1, names.2) AS named,
+            arrayFilter((k, v) -> leyden_is_token_array(k, v), keys, attributes.value) AS token_keys,
+            arrayMap((k, t) -> multiIf(has(token_keys, k), 2,
+                                       leyden_is_packed(k, t) AND NOT has(token_keys, replaceOne(k, '.packed', '')), 3,
+                                       leyden_is_content(k, t), 1, 0), keys, texts) AS places
+        FROM
+        (
+            SELECT
+                * EXCEPT (event_attributes, link_attributes),
+                CAST(attributes.key, 'Array(LowCardinality(String))') AS keys,
+                arrayMap(v -> leyden_text(v), attributes.value) AS texts,
+                leyden_types(attributes) AS SpanAttributeTypes,
+                arrayConcat(event_attributes, link_attributes) AS sets,
+                arrayMap(set -> leyden_texts(set), sets) AS set_texts,
+                arrayMap(set -> leyden_types(set), sets) AS set_types
+            FROM
+            (
+                SELECT
+                    ResourceAttributes, ResourceAttributeTypes, ResourceDroppedAttributes, ResourceSchemaUrl, resource_named,
+                    ScopeAttributes, ScopeAttributeTypes, ScopeName, ScopeVersion, ScopeDroppedAttributes, ScopeSchemaUrl,
+                    trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
+                    DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
+                    DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
+                    LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
+                FROM
+                (
+                    SELECT
+                        * EXCEPT (resource, scope),
+                        arrayMap(set -> leyden_texts(set), [resource, scope]) AS both_texts,
+                        arrayMap(set -> leyden_types(set), [resource, scope]) AS both_types,
+                        both_texts[1] AS ResourceAttributes, both_types[1] AS ResourceAttributeTypes,
+                        both_texts[2] AS ScopeAttributes, both_types[2] AS ScopeAttributeTypes,
+                        leyden_names(mapKeys(ResourceAttributes), mapValues(ResourceAttributes), resource.value.value) AS names,
+                        leyden_map(names.1, names.2) AS resource_named
+                    FROM
+                    (
+                        SELECT
+                            resource, ResourceDroppedAttributes, ResourceSchemaUrl,
+                            ScopeName, ScopeVersion, scope, ScopeDroppedAttributes, ScopeSchemaUrl,
+                            trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
+                            DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
+                            DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
+                            LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
+                        FROM
+                        (
+                            SELECT
+                                resource, ResourceDroppedAttributes, ResourceSchemaUrl,
+                                ScopeName, ScopeVersion, scope, ScopeDroppedAttributes, ScopeSchemaUrl,
+                                trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end,
+                                attributes, DroppedAttributes, event_times, event_names, event_attributes,
+                                EventDroppedAttributes, DroppedEvents, link_trace_ids, link_span_ids, link_states,
+                                link_attributes, LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status,
+                                StatusMessage
+                            FROM otlp_trace_requests
+                            ARRAY JOIN
+                                `resource_spans.resource.attributes` AS resource,
+                                `resource_spans.resource.dropped_attributes_count` AS ResourceDroppedAttributes,
+                                `resource_spans.schema_url` AS ResourceSchemaUrl,
+                                `resource_spans.scope_spans.scope.name` AS ScopeName,
+                                `resource_spans.scope_spans.scope.version` AS ScopeVersion,
+                                `resource_spans.scope_spans.scope.attributes` AS scope,
+                                `resource_spans.scope_spans.scope.dropped_attributes_count` AS ScopeDroppedAttributes,
+                                `resource_spans.scope_spans.schema_url` AS ScopeSchemaUrl,
+                                `resource_spans.scope_spans.spans.trace_id` AS trace_id,
+                                `resource_spans.scope_spans.spans.span_id` AS span_id,
+                                `resource_spans.scope_spans.spans.trace_state` AS TraceState,
+                                `resource_spans.scope_spans.spans.parent_span_id` AS parent_span_id,
+                                `resource_spans.scope_spans.spans.name` AS SpanName,
+                                `resource_spans.scope_spans.spans.kind` AS kind,
+                                `resource_spans.scope_spans.spans.start_time_unix_nano` AS start,
+                                `resource_spans.scope_spans.spans.end_time_unix_nano` AS end,
+                                `resource_spans.scope_spans.spans.attributes` AS attributes,
+                                `resource_spans.scope_spans.spans.dropped_attributes_count` AS DroppedAttributes,
+                                `resource_spans.scope_spans.spans.events.time_unix_nano` AS event_times,
+                                `resource_spans.scope_spans.spans.events.name` AS event_names,
+                                `resource_spans.scope_spans.spans.events.attributes` AS event_attributes,
+                                `resource_spans.scope_spans.spans.events.dropped_attributes_count` AS EventDroppedAttributes,
+                                `resource_spans.scope_spans.spans.dropped_events_count` AS DroppedEvents,
+                                `resource_spans.scope_spans.spans.links.trace_id` AS link_trace_ids,
+                                `resource_spans.scope_spans.spans.links.span_id` AS link_span_ids,
+                                `resource_spans.scope_spans.spans.links.trace_state` AS link_states,
+                                `resource_spans.scope_spans.spans.links.attributes` AS link_attributes,
+                                `resource_spans.scope_spans.spans.links.dropped_attributes_count` AS LinkDroppedAttributes,
+                                `resource_spans.scope_spans.spans.links.flags` AS LinkFlags,
+                                `resource_spans.scope_spans.spans.dropped_links_count` AS DroppedLinks,
+                                `resource_spans.scope_spans.spans.flags` AS Flags,
+                                `resource_spans.scope_spans.spans.status.code` AS status,
+                                `resource_spans.scope_spans.spans.status.message` AS StatusMessage
+                        )
+                        ARRAY JOIN
+                            ScopeName, ScopeVersion, scope, ScopeDroppedAttributes, ScopeSchemaUrl,
+                            trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
+                            DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
+                            DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
+                            LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
+                    )
+                )
+                ARRAY JOIN
+                    trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
+                    DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
+                    DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
+                    LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
+            )
+        )
     )
 );
