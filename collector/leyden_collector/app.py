@@ -11,10 +11,11 @@ from leyden_collector.access import Access
 from leyden_collector.api import errors
 from leyden_collector.door import Door
 from leyden_collector.exposition import Family
-from leyden_collector.gateway import Gateway
+from leyden_collector.gateway import Gateway, elsewhere
 from leyden_collector.intake import Intake
 from leyden_collector.lanes import Lanes
 from leyden_collector.local_names import LocalNamesOnly
+from leyden_store import dsn as dsns
 from leyden_store.lightning import LightningStore
 
 
@@ -35,6 +36,10 @@ def create_app(
     if not access.enforced:
         app.add_middleware(LocalNamesOnly)
     errors.install(app)
-    if gateway is not None:
-        app.include_router(gateway.router())
+    app.include_router(gateway.router() if gateway is not None else elsewhere(_server(store)))
     return app
+
+
+def _server(store: LightningStore) -> str:
+    target = store.connection.target
+    return f"{target.host}:{target.port}" if isinstance(target, dsns.Server) else ""

@@ -1,78 +1,55 @@
 """The gateway: ClickHouse's HTTP interface over the embedded engine, at `/clickhouse`.
 
-The engine does every format; this hands it the query, the parameters and the insert's bytes, and the result back. So
-clickhouse-connect, curl and Grafana's plugin reach an embedded store as they reach a server. Without the admin token a
-caller may only read the store's tables, under limits of time and size: `leyden_store.guard` refuses the rest by name,
-and the engine by `readonly = 1`.
+The engine does every format; this hands it the query, the parameters and the insert's bytes, and the result back, piece
+by piece. So clickhouse-connect, curl and Grafana's plugin reach an embedded store as they reach a server. Without an
+admin key a caller may only read the store's tables, under limits of time and size, and with a project's key only that
+project: `leyden_store.guard` refuses the rest by name, and the engine by its settings.
 """
 
 from __future__ import annotations
 
-import queue
+import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from chdb import ChdbError
-from chdb.state.sqlitelike import Connection as Engine
-from chdb.state.sqlitelike import connect
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from leyden_collector.access import Access, AccessDenied
+from leyden_collector import asked_query
+from leyden_collector.access import Access, AccessDenied, Grant
+from leyden_collector.asked_query import Asked
+from leyden_collector.audit import Auditor
 from leyden_collector.door import grant_of, headers_of
-from leyden_collector.inflate import BodyCorrupt, BodyTooLarge, EncodingUnsupported, read_body
-from leyden_collector.native_revision import UnknownType, with_revision
-from leyden_store.errors import QueryRefused
-from leyden_store.guard import check
+from leyden_collector.engine import EngineQuery, EngineRefused, NotStreamed
+from leyden_collector.inflate import BodyCorrupt, BodyTooLarge, EncodingUnsupported
+from leyden_collector.native_revision import UnknownType
+from leyden_collector.reader_settings import WHOLE_RESULT_BYTES, reader_settings
+from leyden_collector.result_formats import joiner
+from leyden_collector.streamed import Pieces, StreamedResponse, encoding_for
+from leyden_store.audit import Action
+from leyden_store.connection import Connection
+from leyden_store.errors import LeydenError, QueryRefused, StoreError
+from leyden_store.guard import check, check_project, quoted
 from leyden_store.keys import Scope
+from leyden_store.table_filters import table_filters
 
-_READER_LIMITS = ("max_execution_time = 60", "max_result_bytes = 1000000000", "max_memory_usage = 4000000000")
-
-# Settings a caller's client sends with every request and that concern HTTP, not the engine.
-_TRANSPORT = {
-    "query", "default_format", "database", "user", "password", "session_id", "session_timeout", "session_check",
-    "query_id", "compress", "decompress", "wait_end_of_query", "client_protocol_version", "enable_http_compression",
-    "buffer_size",
-    "send_progress_in_http_headers", "http_headers_progress_interval_ms", "quota_key", "role", "readonly",
-}  # fmt: skip
-
-_INSERT = re.compile(
-    rb"\s*(?P<statement>INSERT\s+INTO\s[^\n]+?)\s+FORMAT\s+(?P<format>\w+)[ \t]*(?:\n|$)", re.IGNORECASE
-)
-_NAME = re.compile(r"^[A-Za-z_]\w*$")
-
-
-_MAX_FIELD_BYTES = 64 << 20
-"""A form's field holds the query, or a parameter such as a list of ten thousand trace ids."""
-
-_MAX_QUERY_BYTES = 1 << 20
 _MAX_INSERT_BYTES = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a request asks for. insert_format: "" unless it is an INSERT with `data` in that format."""
-
-    sql: str
-    parameters: Mapping[str, str]
-    insert_format: str = ""
-    data: bytes = b""
+_AT_ONCE = 6
+"""Queries of readers that run together; as many of the store's own commands run beside them."""
 
 
 class Gateway:
-    """Engine handles of one embedded store: some that may write, some that can only read."""
+    """The way to one embedded store's engine."""
 
-    def __init__(self, engine_path: Path, access: Access, *, size: int = 4) -> None:
+    def __init__(self, engine_path: Path, connection: Connection, access: Access, auditor: Auditor) -> None:
         self._path = str(engine_path.resolve())
+        self._connection = connection
         self._access = access
-        self._readers: queue.LifoQueue[Engine | None] = queue.LifoQueue()
-        self._writers: queue.LifoQueue[Engine | None] = queue.LifoQueue()
-        for _ in range(size):
-            self._readers.put(None)
-            self._writers.put(None)
+        self._auditor = auditor
+        self._threads = ThreadPoolExecutor(2 * _AT_ONCE, thread_name_prefix="leyden-gateway")
+        self._turns = {True: asyncio.Semaphore(_AT_ONCE), False: asyncio.Semaphore(_AT_ONCE)}
 
     def router(self) -> APIRouter:
         """`/clickhouse`, GET and POST."""
@@ -84,15 +61,15 @@ class Gateway:
             try:
                 grant = await grant_of(request, self._access)
                 grant.require(Scope.READ)
-            except AccessDenied as error:
-                said = f"Code: 516. DB::Exception: {error} (AUTHENTICATION_FAILED)"
-                return _failure(said, error.status, headers_of(error))
-            admin = grant.may(Scope.ADMIN)
-            try:
-                asked = await _read(request, _MAX_INSERT_BYTES if admin else _MAX_QUERY_BYTES)
+                limit = _MAX_INSERT_BYTES if grant.may(Scope.ADMIN) else asked_query.MAX_QUERY_BYTES
+                asked = await asked_query.read(request, limit=limit)
+                if asked.insert_format and grant.may(Scope.ADMIN) and not asked.read_only:
+                    return await run_in_threadpool(self._insert, asked)
+                return await self._query(request, asked, grant)
+            except LeydenError as error:
+                return failure(error)
             except (BodyTooLarge, BodyCorrupt, EncodingUnsupported) as error:
-                return _failure(f"Code: 1000. DB::Exception: {error} (POCO_EXCEPTION)", 400)
-            return await run_in_threadpool(self._answer, request, asked, admin)
+                return _said(f"Code: 1000. DB::Exception: {error} (POCO_EXCEPTION)", 400)
 
         @routes.get("/clickhouse/ping", include_in_schema=False)
         async def ping() -> Response:
@@ -101,95 +78,124 @@ class Gateway:
         return routes
 
     def close(self) -> None:
-        """Close every handle. Call before the store is closed."""
-        for pool in (self._readers, self._writers):
-            while not pool.empty():
-                handle = pool.get()
-                if handle is not None:
-                    handle.close()
+        """Wait for what runs. Call before the store is closed."""
+        self._threads.shutdown(cancel_futures=True)
 
-    def _answer(self, request: Request, asked: _Asked, admin: bool) -> Response:
-        trusted = admin and asked.parameters.get("readonly", "0") == "0"
-        output = request.headers.get("x-clickhouse-format") or asked.parameters.get("default_format", "TabSeparated")
-        try:
-            if not _NAME.match(output):
-                raise QueryRefused(f"{output!r} is no format")
-            if not admin:
-                check(asked.sql)
-            with self._handle(self._writers if trusted else self._readers, read_only=not trusted) as engine:
-                if asked.insert_format and trusted:
-                    _insert(engine, asked)
-                    return Response(b"", headers={"X-ClickHouse-Summary": "{}"})
-                values = {k[6:]: v for k, v in asked.parameters.items() if k.startswith("param_")}
-                result = engine.query(asked.sql, output, params=values)
-                body = result.bytes()
-                if output == "Native":  # a client reads blocks of the revision it names; the engine writes revision 0
-                    named = asked.parameters.get("client_protocol_version", "")
-                    body = with_revision(body, int(named) if named.isdigit() else 0)
-                return Response(body, media_type="application/octet-stream", headers={"X-ClickHouse-Format": output})
-        except UnknownType as error:
-            return _failure(f"Code: 50. DB::Exception: {error} (UNKNOWN_TYPE)")
-        except QueryRefused as error:
-            return _failure(f"Code: 164. DB::Exception: {error} (READONLY)")
-        except (ChdbError, RuntimeError) as error:
-            return _failure(str(error))
+    async def _query(self, request: Request, asked: Asked, grant: Grant) -> Response:
+        admin = grant.may(Scope.ADMIN)
+        whole: dict[str, str | int] = {} if joiner(asked.output) else {"max_result_bytes": WHOLE_RESULT_BYTES}
+        if admin:
+            settings = {**whole, **asked.settings, **({"readonly": 1} if asked.read_only else {})}
+        else:
+            check(asked.sql + (f" FORMAT {asked.insert_format}" if asked.insert_format else ""))
+            if grant.project:
+                check_project(asked.sql)
+            filters = await run_in_threadpool(table_filters, self._connection, grant.project)
+            settings = {**whole, **reader_settings(asked.settings, filters)}
+        encoding = encoding_for(request.headers.get("accept-encoding", "")) if asked.compressed else ""
+        return StreamedResponse(
+            lambda: self._pieces(asked, settings, grant),
+            on=self._threads,
+            turns=self._turns[admin],
+            failed=failure,
+            headers={"Content-Type": "application/octet-stream", "X-ClickHouse-Format": asked.output},
+            encoding=encoding,
+        )
 
-    @contextmanager
-    def _handle(self, pool: queue.LifoQueue[Engine | None], *, read_only: bool) -> Iterator[Engine]:
-        engine = pool.get()
-        try:
-            if engine is None:
-                engine = connect(self._path)
-                if read_only:
-                    for limit in _READER_LIMITS:
-                        engine.query(f"SET {limit}")
-                    engine.query("SET readonly = 1")
-            yield engine
-        finally:
-            pool.put(engine)
+    def _pieces(self, asked: Asked, settings: Mapping[str, str | int], grant: Grant) -> Pieces:
+        query = EngineQuery(self._path, settings)
+        rows = 0
 
+        def made() -> Generator[bytes, None, None]:
+            nonlocal rows
+            for piece, count in _made(query, asked):
+                rows += count
+                yield piece
 
-async def _read(request: Request, limit: int) -> _Asked:
-    """A request in any of the forms ClickHouse takes: the query in the URL, the body or a form, data behind it."""
-    parameters = dict(request.query_params)
-    body = b""
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_part_size=min(limit, _MAX_FIELD_BYTES), max_files=10, max_fields=100) as form:
-            parameters |= {name: value for name, value in form.items() if isinstance(value, str)}
-    else:
-        body = await read_body(request.stream(), request.headers.get("content-encoding", ""), limit=limit)
-    text = parameters.get("query", "").encode() + (b"\n" if parameters.get("query") and body else b"") + body
-    insert = _INSERT.match(text)
-    if insert:
-        return _Asked(insert["statement"].decode(), parameters, insert["format"].decode(), text[insert.end() :])
-    return _Asked(text.decode(errors="replace"), parameters)
+        def close() -> None:
+            query.close()
+            self._auditor.note(grant, Action.SQL, asked.sql, rows)
+
+        return Pieces(made(), query.stop, close)
+
+    def _insert(self, asked: Asked) -> Response:
+        """An INSERT whose bytes follow; its settings go into the statement."""
+        clause = ", ".join(f"{name} = {quoted(value)}" for name, value in asked.settings.items())
+        with EngineQuery(self._path, {}) as query:
+            inserter = query.inserting(f"{asked.sql} SETTINGS {clause}" if clause else asked.sql, asked.insert_format)
+            try:
+                inserter.append(asked.data)
+                written = inserter.finish()
+            except BaseException:
+                inserter.cancel()
+                raise
+        return Response(b"", headers={"X-ClickHouse-Summary": f'{{"written_rows": "{written}"}}'})
 
 
-def _insert(engine: Engine, asked: _Asked) -> None:
-    """An INSERT whose bytes follow; its settings go into the statement."""
-    settings = {
-        k: v
-        for k, v in asked.parameters.items()
-        if k not in _TRANSPORT and not k.startswith("param_") and _NAME.match(k)
-    }
-    clause = ", ".join(f"{name} = {_quoted(value)}" for name, value in settings.items())
-    inserter = engine.send_insert(f"{asked.sql} SETTINGS {clause}" if clause else asked.sql, asked.insert_format)
+def _made(query: EngineQuery, asked: Asked) -> Generator[tuple[bytes, int], None, None]:
+    """A result in pieces, each with its rows; in one piece where the format or the statement has no others."""
     try:
-        inserter.append(asked.data)  # type: ignore[no-untyped-call]
-        inserter.finish()
-    except BaseException:
-        inserter.cancel()  # type: ignore[no-untyped-call]
-        raise
+        yield from _pieces(query, asked)
+    except UnknownType as error:
+        raise EngineRefused(f"Code: 50. DB::Exception: {error} (UNKNOWN_TYPE)") from error
 
 
-def _quoted(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+def _pieces(query: EngineQuery, asked: Asked) -> Generator[tuple[bytes, int], None, None]:
+    joined = joiner(asked.output, asked.revision)
+    if joined is not None:
+        empty = True
+        try:
+            for block, rows in query.pieces(asked.sql, joined.engine_format, asked.parameters):
+                empty = False
+                yield joined.add(block), rows
+        except NotStreamed:
+            pass
+        else:
+            if not empty:
+                yield joined.end(), 0
+                return
+            # Without a row the engine makes no block, not even a heading: it is asked for the whole.
+    yield _whole(query, asked)
 
 
-def _failure(message: str, status: int = 500, more: Mapping[str, str] | None = None) -> Response:
-    """An error as a server words it: the text with its code, and the code in a header."""
-    start = message.find("Code: ")
-    text = message[start:] if start >= 0 else message
-    code = re.match(r"Code: (\d+)", text)
+def _whole(query: EngineQuery, asked: Asked) -> tuple[bytes, int]:
+    body, rows = query.whole(asked.sql, asked.output, asked.parameters)
+    joined = joiner("Native", asked.revision) if asked.output.lower() == "native" else None
+    return (joined.add(body) if joined else body), rows
+
+
+def failure(error: LeydenError) -> Response:
+    """An error as a server words it."""
+    match error:
+        case EngineRefused():
+            return _said(str(error))
+        case AccessDenied():
+            return _said(f"Code: 516. DB::Exception: {error} (AUTHENTICATION_FAILED)", error.status, headers_of(error))
+        case QueryRefused():
+            return _said(f"Code: 164. DB::Exception: {error} (READONLY)")
+        case StoreError():
+            return _said(f"Code: 210. DB::Exception: {error} (NETWORK_ERROR)", 503)
+    return _said(f"Code: 1001. DB::Exception: {error} (STD_EXCEPTION)")
+
+
+def elsewhere(where: str) -> APIRouter:
+    """`/clickhouse` of a collector whose store is a server: it says so."""
+    routes = APIRouter()
+
+    @routes.api_route("/clickhouse", methods=["GET", "POST"], include_in_schema=False)
+    @routes.api_route("/clickhouse/{_:path}", methods=["GET", "POST"], include_in_schema=False)
+    async def clickhouse() -> Response:
+        return _said(
+            f"Code: 1002. DB::Exception: this collector's store is the ClickHouse server {where}: ask it directly "
+            "(/clickhouse is for embedded stores) (UNKNOWN_EXCEPTION)",
+            404,
+        )
+
+    return routes
+
+
+def _said(message: str, status: int = 500, more: Mapping[str, str] | None = None) -> Response:
+    """The text with its code, and the code in a header."""
+    code = re.match(r"Code: (\d+)", message)
     headers = {"X-ClickHouse-Exception-Code": code[1] if code else "1000", **(more or {})}
-    return Response(text, status, headers, media_type="text/plain")
+    return Response(message, status, headers, media_type="text/plain")

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from leyden_collector import metrics
 from leyden_collector.access import Access, is_loopback
 from leyden_collector.app import create_app
+from leyden_collector.audit import Auditor
 from leyden_collector.gateway import Gateway
 from leyden_collector.intake import Intake
 from leyden_collector.lanes import Lanes
@@ -26,6 +27,7 @@ from leyden_collector.processors.config import make
 from leyden_collector.processors.tail import Tail
 from leyden_collector.settings import Settings
 from leyden_collector.spool_folder import spool_folder
+from leyden_store.audit import AuditLog
 from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.keys import Keys
 from leyden_store.lightning import LightningStore
@@ -74,7 +76,8 @@ def serve(
         token = os.environ.get("LEYDEN_TOKEN") or secrets.token_urlsafe(32)
         access = Access(token, anonymous=is_loopback(settings.host), keys=Keys(store.connection))
         path, holder = store.connection.engine_path, store.connection.holder
-        gateway = Gateway(path, access) if path is not None else None
+        auditor = Auditor(AuditLog(store.connection), access)
+        gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
         intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
         app = create_app(store, intake, lanes, gateway, access, lambda: metrics.families(intake, lanes, pipeline, tail))
         beside = extend(app, store) if extend is not None else nullcontext()
@@ -87,6 +90,7 @@ def serve(
             on_ready(Endpoints(url, f"http://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
 
         lanes.start()
+        auditor.start()
         if tail is not None:
             tail.start()
         server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), ready)
@@ -102,6 +106,7 @@ def serve(
                 log.warning("%d bytes stay in the spool %s; they are stored at the next start", lanes.bytes, folder)
             if gateway is not None:
                 gateway.close()
+            auditor.stop()
 
 
 class _Server(uvicorn.Server):

@@ -27,10 +27,10 @@ _SOURCES = re.compile(
       | cluster | clusterallreplicas | \w+cluster | mysql | postgresql | mongodb | redis | sqlite | jdbc | odbc
       | ytsaurus | bigquery | executable | executablepool | python | eval | input | dictionary | arrowstream
       | arrowflight | prometheusquery\w* | deltalake\w* | iceberg\w* | hudi\w* | paimon\w* | s3queue | fuzzquery
-      | loop""",
+      | loop | merge | mergetree\w+""",
     re.VERBOSE,
 )
-"""Table functions that read what is not the store's."""
+"""Table functions that read what is not the store's, or its tables past the filters on them."""
 
 _FUNCTIONS = re.compile(
     r"file | catboostevaluate | ai(classify|embed|extract|filter|generate|redact|similarity|translate)", re.VERBOSE
@@ -39,9 +39,9 @@ _FUNCTIONS = re.compile(
 
 _TABLE_FUNCTIONS = {
     "numbers", "numbers_mt", "zeros", "zeros_mt", "generateseries", "generate_series", "generaterandom", "primes",
-    "values", "view", "null", "format", "merge", "mergetreeindex", "mergetreeprojection", "viewifpermitted",
+    "values", "view", "null", "format", "viewifpermitted",
 }  # fmt: skip
-"""Those that may stand behind FROM: they make rows, or read tables of the store."""
+"""Those that may stand behind FROM: they make rows, or read tables that are named."""
 
 
 def check(sql: str) -> None:
@@ -67,6 +67,21 @@ def check(sql: str) -> None:
             raise QueryRefused("a file is no table here; read the store's tables")
         if after == "(" and (_SOURCES.fullmatch(name) or (before in ("from", "join") and _foreign(name))):
             raise QueryRefused(f"the table function {name}(…) is not allowed; read the store's tables")
+
+
+_SYSTEM = {
+    "one", "numbers", "numbers_mt", "databases", "tables", "columns", "functions", "table_functions", "settings",
+    "formats", "data_type_families", "time_zones", "build_options", "keywords", "aggregate_function_combinators",
+}  # fmt: skip
+"""What of `system` says nothing of anybody's data but the names and sizes of tables."""
+
+
+def check_project(sql: str) -> None:
+    """Raise QueryRefused when `sql`, already checked, reads what cannot be narrowed to one project."""
+    names = [token.lower() for token in _tokens(sql)]
+    for name, sign, member in zip(names, names[1:], names[2:], strict=False):
+        if sign == "." and (name == "information_schema" or (name == "system" and member not in _SYSTEM)):
+            raise QueryRefused(f"{name}.{member} is not for keys of one project; read the store's tables")
 
 
 def quoted(text: str) -> str:

@@ -1,0 +1,129 @@
+"""One query on the embedded engine: a handle of its own, its limits, its result in pieces, and a way to stop it.
+
+A handle takes a millisecond to open and shares the engine with all others. So every query has a fresh one: what is set
+for one caller (limits, filters, `readonly`) can neither stay behind for the next nor hold another up.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+
+from chdb import ChdbError
+from chdb.state.sqlitelike import connect
+
+from leyden_store.errors import LeydenError
+from leyden_store.guard import quoted
+
+_NOT_STREAMED = "Streaming query is not supported"
+
+
+class EngineRefused(LeydenError):
+    """The engine's own words, beginning with `Code:`."""
+
+
+class EngineQuery:
+    """A handle for one query. Use it as a context manager; `stop` may be called from any other thread."""
+
+    def __init__(self, path: str, settings: Mapping[str, str | int | float]) -> None:
+        """settings: applied first, in their order; after `readonly` none can be changed. Raises EngineRefused."""
+        self._path = path
+        self._tag = f"/* leyden {secrets.token_hex(8)} */ "
+        self._handle = connect(path)
+        try:
+            if settings:
+                self._handle.query("SET " + ", ".join(f"{name} = {_literal(v)}" for name, v in settings.items()))
+        except BaseException as error:
+            self.close()
+            raise _refused(error) if isinstance(error, (ChdbError, RuntimeError)) else error from None
+
+    def __enter__(self) -> EngineQuery:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the handle back."""
+        self._handle.close()
+
+    def whole(self, sql: str, output: str, parameters: Mapping[str, str]) -> tuple[bytes, int]:
+        """Run any statement: its whole result, and the rows in it. Raises EngineRefused."""
+        try:
+            result = self._handle.query(self._tag + sql, output, params=dict(parameters))
+        except (ChdbError, RuntimeError) as error:
+            raise _refused(error) from None
+        return result.bytes(), int(result.rows_read())
+
+    def pieces(self, sql: str, output: str, parameters: Mapping[str, str]) -> Generator[tuple[bytes, int], None, None]:
+        """Run a SELECT: block by block, each a whole result in the format, with its rows.
+
+        The engine makes a block when one is asked for, so memory is that of a few blocks. Raises EngineRefused, and
+        NotStreamed before the first block of a statement that gives its result only whole.
+        """
+        try:
+            with self._handle.send_query(self._tag + sql, output, params=dict(parameters)) as stream:
+                for block in stream:
+                    yield block.bytes(), int(block.rows_read())
+        except (ChdbError, RuntimeError) as error:
+            if _NOT_STREAMED in str(error):
+                raise NotStreamed(str(error)) from None
+            raise _refused(error) from None
+
+    def inserting(self, sql: str, form: str) -> EngineInsert:
+        """An INSERT whose bytes come in pieces. Raises EngineRefused."""
+        try:
+            return EngineInsert(self._handle.send_insert(sql, form))
+        except (ChdbError, RuntimeError) as error:
+            raise _refused(error) from None
+
+    def stop(self) -> None:
+        """End the query where it stands, if it runs yet; it raises EngineRefused in its own thread then."""
+        killer = connect(self._path)
+        try:
+            with suppress(ChdbError, RuntimeError):
+                killer.query(f"KILL QUERY WHERE startsWith(query, {quoted(self._tag)}) ASYNC")
+        finally:
+            killer.close()
+
+
+class NotStreamed(Exception):
+    """The statement gives its result only whole (SHOW, DESCRIBE, EXPLAIN, DDL, …)."""
+
+
+class EngineInsert:
+    """An INSERT under way."""
+
+    def __init__(self, inserter: object) -> None:
+        self._inserter = inserter
+
+    def append(self, data: bytes) -> None:
+        """Give it more bytes of the format. Raises EngineRefused."""
+        try:
+            self._inserter.append(data)  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            raise _refused(error) from None
+
+    def finish(self) -> int:
+        """Store them; how many rows were written, those of views too. Raises EngineRefused."""
+        try:
+            return int(self._inserter.finish().rows_written)  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            raise _refused(error) from None
+
+    def cancel(self) -> None:
+        """Store nothing of what was not stored yet."""
+        with suppress(RuntimeError):
+            self._inserter.cancel()  # type: ignore[attr-defined]
+
+
+def _refused(error: BaseException) -> EngineRefused:
+    """The engine says its code twice when a setting is refused, and chDB puts words of its own before it."""
+    text = str(error)
+    start = text.find("Code: ")
+    return EngineRefused(text[start:] if start >= 0 else text)
+
+
+def _literal(value: str | int | float) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)
