@@ -19,6 +19,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from leyden_instrumentation import settings, spans, tools
+from leyden_instrumentation.api_keys import keys
 from leyden_instrumentation.exchange import Exchange
 from leyden_instrumentation.exchange_messages import MessagesExchange
 from leyden_instrumentation.late import stand_in
@@ -99,6 +100,7 @@ def _should_retry(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
 
 def _before(client: Any, options: Any) -> None:
     """A request goes out: the results it brings end tool calls, and it asks for token ids."""
+    keys.learn(getattr(client, "api_key", None))
     body = options.json_data
     span = _call_span(options.url)
     if not isinstance(body, dict) or span is None:

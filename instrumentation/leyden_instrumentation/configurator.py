@@ -5,6 +5,7 @@ Selected by `OTEL_PYTHON_CONFIGURATOR=leyden`. Runs after the distro's defaults 
 
 from __future__ import annotations
 
+import logging
 import os
 from types import ModuleType
 from typing import Any
@@ -15,20 +16,33 @@ from opentelemetry.sdk._configuration import _OTelSDKConfigurator
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from leyden_instrumentation import identity, native, program
+from leyden_instrumentation import identity, native, program, redaction, settings
 from leyden_instrumentation.delivery import DeliveryProcessor
 from leyden_instrumentation.process import Process
+from leyden_instrumentation.redaction import RedactingExporter
 from leyden_instrumentation.stamping import StampingProcessor
+
+_log = logging.getLogger("leyden_instrumentation")
 
 
 class LeydenConfigurator(_OTelSDKConfigurator):
     """Entry point `opentelemetry_configurator`: leyden."""
 
     def _configure(self, **kwargs: Any) -> None:
+        try:
+            redactor = redaction.from_environment()
+            if os.environ.get("OTEL_CONFIG_FILE") and (
+                os.environ.get(settings.REDACT) or os.environ.get(settings.REDACT_WITH)
+            ):
+                raise ValueError(f"{settings.REDACT} has no say where OTEL_CONFIG_FILE sets the exporters: unset one")
+        except ValueError as error:
+            # What is to be hidden and cannot be must not go out.
+            _log.warning("leyden: this program runs unrecorded: %s", error)
+            return
         deliveries: list[DeliveryProcessor] = []
 
         def deliver(exporter: SpanExporter) -> DeliveryProcessor:
-            deliveries.append(DeliveryProcessor(exporter))
+            deliveries.append(DeliveryProcessor(RedactingExporter(exporter, redactor)))
             return deliveries[-1]
 
         if os.environ.get("OTEL_CONFIG_FILE"):

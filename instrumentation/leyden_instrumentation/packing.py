@@ -1,8 +1,8 @@
 """Token ids as text: three bytes each, little-endian, in base64. One id is four characters, wherever it stands.
 
-A list costs OpenTelemetry's SDK a check and an object for every id, and a history's ids come again with every turn: packed,
-50 turns up to 20,000 tokens cost a fortieth of the time and a sixth less on the wire after gzip. Each span holds all its
-ids, so that one lost span loses no other's.
+A list costs OpenTelemetry's SDK a check and an object for every id, and a history's ids come again with every turn:
+packed, 50 turns up to 20,000 tokens cost a fortieth of the time, and a sixth less on the wire after gzip. Each span
+holds all its ids, so that one lost span loses no other's.
 """
 
 from __future__ import annotations

@@ -17,6 +17,10 @@ TOKEN_IDS = "LEYDEN_TOKEN_IDS"  # noqa: S105
 """`auto` (default): ask servers on private addresses for token ids and logprobs; `on`: every server; `off`: none."""
 TOKEN_ENCODING = "LEYDEN_TOKEN_ENCODING"  # noqa: S105
 """`packed` (default): token ids as compact text, which Leyden's store unpacks; `plain`: as lists, for other stores."""
+REDACT = "LEYDEN_REDACT"
+"""What becomes `[redacted]` before export: names of sets (email, phone, card, ip, iban) and regular expressions."""
+REDACT_WITH = "LEYDEN_REDACT_WITH"
+"""`package.module:function`, called with each attribute's name and value; what it returns is exported, None is not."""
 ROOT_SPAN = "LEYDEN_ROOT_SPAN"
 """`false` opens no root span for the process: for servers that live long and answer many requests."""
 

@@ -39,7 +39,9 @@ SOURCES: dict[str, tuple[str, ...]] = {
 """Column → attribute names, the first one that names something wins, on the span before on the resource."""
 
 TOKEN_ARRAYS = ("prompt_token_ids", "response_token_ids", "response_logprobs")
-"""Columns whose attribute (`leyden.` before the name, perhaps `.packed` behind it) leaves `Span.attributes`: they are heavy and kept once."""
+"""Columns whose attribute leaves `Span.attributes`: they are heavy and kept once. Its name has `leyden.` before the
+column's, and `.packed` behind it where ids came as text.
+"""
 
 
 def columns_of(attributes: Attributes, resource: Attributes) -> dict[str, Any]:

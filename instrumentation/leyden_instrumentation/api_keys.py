@@ -1,0 +1,48 @@
+"""API keys: which texts are some, so that none of them leaves the process, whatever it stands in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+REDACTED = "[redacted]"
+
+_VARIABLE = re.compile(r"(?:API|ACCESS|SECRET|AUTH|PRIVATE)_?(?:KEY|TOKEN)|_TOKEN$|_SECRET$|PASSWORD", re.IGNORECASE)
+_SHAPES = re.compile(
+    r"\b(?:sk|rk|pk|gsk|xai|pplx|r8|hf|ghp|gho|glpat)[-_][\w-]{16,}|\bAIza[\w-]{30,}|\b[Bb]earer\s+[\w.~+/=-]{8,}"
+    r"|\b[Bb]asic\s+[\w+/=]{8,}|(?<=uthorization['\"]: ['\"])[^'\"]+|(?<=pi-key['\"]: ['\"])[^'\"]+"
+)
+_MARKS = ("sk-", "sk_", "rk-", "rk_", "pk-", "pk_", "gsk_", "xai-", "pplx-", "r8_", "hf_", "ghp_", "gho_", "glpat-")
+_MARKS += ("AIza", "earer", "asic ", "uthorization", "pi-key")
+"""What a text must hold for one of the shapes to be in it: looking for these first is many times quicker."""
+_SHORTEST = 8
+"""Characters; what is shorter, such as `none`, is no secret and may be any word."""
+
+
+class ApiKeys:
+    """The keys of this process: those of its environment, and those that clients were made with."""
+
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        env = os.environ if env is None else env
+        self._known: tuple[str, ...] = ()
+        for name, value in env.items():
+            if _VARIABLE.search(name):
+                self.learn(value)
+
+    def learn(self, key: object) -> None:
+        """A key that the program uses."""
+        if isinstance(key, str) and len(key) >= _SHORTEST and key not in self._known:
+            # The longest first: one key may begin another.
+            self._known = tuple(sorted({*self._known, key}, key=len, reverse=True))
+
+    def hidden(self, text: str) -> str:
+        """The text with every key in it replaced."""
+        for key in self._known:
+            if key in text:
+                text = text.replace(key, REDACTED)
+        return _SHAPES.sub(REDACTED, text) if any(mark in text for mark in _MARKS) else text
+
+
+keys = ApiKeys()
+"""The process's."""
