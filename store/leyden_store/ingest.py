@@ -14,6 +14,9 @@ from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import OtlpInvalid, StoreError
 
+_LANDING = {"traces": "otlp_trace_requests", "logs": "otlp_logs"}
+"""Signal → the table that takes its requests (schema/views)."""
+
 _SETTINGS: dict[str, int | str] = {
     "input_format_protobuf_oneof_presence": 1,
     "async_insert": 0,  # an answer means stored
@@ -76,7 +79,7 @@ class OtlpWriter:
                         "format_schema_message_name": "Request",
                     }
                     settings = {**_SETTINGS, **schema, "insert_deduplication_token": token}
-                    client.raw_insert(f"otlp_{self._signal}", insert_block=segment, fmt="Protobuf", settings=settings)
+                    client.raw_insert(_LANDING[self._signal], insert_block=segment, fmt="Protobuf", settings=settings)
         except Exception as error:
             text = " ".join(str(error).split())
             code = re.search(r"Code: (\d+)", text)
@@ -107,7 +110,7 @@ class OtlpWriter:
         with self._lock:
             if self._engine is None:
                 self._engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
-            inserter = self._engine.send_insert(f"INSERT INTO otlp_{self._signal} SETTINGS {clause}", "Protobuf")
+            inserter = self._engine.send_insert(f"INSERT INTO {_LANDING[self._signal]} SETTINGS {clause}", "Protobuf")
             try:
                 inserter.append(segment)  # type: ignore[no-untyped-call]
                 inserter.finish()

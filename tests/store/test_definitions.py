@@ -26,11 +26,9 @@ VIEWS = sql.views()
 def changed_views() -> list[str]:
     """The views as an edit might leave them: another column on the landing table, another text for a span's name."""
     return [
-        text.replace("span.name AS SpanName", "concat(span.name, note, '!') AS SpanName")
-        .replace("resource_named, scope_spans, arrayJoin", "resource_named, note, scope_spans, arrayJoin")
-        .replace("SELECT leyden_texts(resource_spans", "SELECT note, leyden_texts(resource_spans")
-        .replace("SELECT arrayJoin(resource_spans) AS", "SELECT note, arrayJoin(resource_spans) AS")
-        .replace("(\n    resource_spans Array", "(\n    note String DEFAULT '',\n    resource_spans Array")
+        text.replace("    SpanName,\n    transform", "    concat(SpanName, note, '!') AS SpanName,\n    transform")
+        .replace("ResourceDroppedAttributes, ResourceSchemaUrl,", "ResourceDroppedAttributes, ResourceSchemaUrl, note,")
+        .replace("(\n    `resource_spans.res", "(\n    note String DEFAULT '',\n    `resource_spans.res")
         for text in VIEWS
     ]
 
@@ -46,16 +44,16 @@ def names(store: LightningStore) -> list[str]:
 def test_an_edited_text_is_what_the_next_start_uses(store: LightningStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert migrate(store.connection) == []
     use(monkeypatch, changed_views())
-    assert migrate(store.connection) == ["otlp_traces", "otlp_traces_flat_mv"]
+    assert migrate(store.connection) == ["otlp_trace_requests", "otlp_trace_requests_mv"]
     assert migrate(store.connection) == []
     put(store, [make(1)])
     use(monkeypatch, VIEWS)
-    assert migrate(store.connection) == ["otlp_traces", "otlp_traces_flat_mv"]
+    assert migrate(store.connection) == ["otlp_trace_requests", "otlp_trace_requests_mv"]
     put(store, [make(2)])
     assert names(store) == ["span 1!", "span 2"]
-    assert store.sql("SELECT name FROM system.columns WHERE table = 'otlp_traces'").to_pylist() == [
-        {"name": "resource_spans"}
-    ]
+    columns = store.sql("SELECT name FROM system.columns WHERE table = 'otlp_trace_requests'").to_pylist()
+    assert len(columns) > 20
+    assert {"name": "note"} not in columns
 
 
 def test_a_comment_changes_nothing(store: LightningStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +128,7 @@ def test_no_insert_falls_between_two_texts(dsn: str, monkeypatch: pytest.MonkeyP
         try:
             for turn in range(6):
                 use(monkeypatch, changed_views() if turn % 2 == 0 else VIEWS)
-                assert migrate(store.connection) == ["otlp_traces", "otlp_traces_flat_mv"]
+                assert migrate(store.connection) == ["otlp_trace_requests", "otlp_trace_requests_mv"]
                 time.sleep(0.1)
         finally:
             stop.set()

@@ -13,13 +13,14 @@ CREATE OR REPLACE FUNCTION leyden_element AS (e) ->
             (e).value = 'absent', 'null',
             concat('{"', toString((e).value), '":"', base64Encode(concat((e).array_value, (e).kvlist_value, (e).bytes_value)), '"}'));
 
+-- Of a kvlist and bytes one is set, and neither where the value is absent.
 CREATE OR REPLACE FUNCTION leyden_text AS (v) ->
     multiIf((v).value = 'string_value', (v).string_value,
             (v).value = 'int_value', toString((v).int_value),
             (v).value = 'bool_value', toString((v).bool_value),
             (v).value = 'double_value', leyden_double((v).double_value),
             (v).value = 'array_value', concat('[', arrayStringConcat(arrayMap(e -> leyden_element(e), (v).array_value.values), ','), ']'),
-            base64Encode(concat((v).kvlist_value, (v).bytes_value))); -- of the two the one that is set; nothing when absent
+            base64Encode(concat((v).kvlist_value, (v).bytes_value)));
 
 CREATE OR REPLACE FUNCTION leyden_map AS (keys, texts) ->
     CAST((keys, texts), 'Map(LowCardinality(String), String)');
