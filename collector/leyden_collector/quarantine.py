@@ -49,7 +49,7 @@ class Quarantine:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def list(self) -> list[SetAside]:
+    def items(self) -> list[SetAside]:
         """Everything in it, oldest first."""
         found = []
         signals: tuple[Signal, ...] = ("traces", "logs")
@@ -62,7 +62,7 @@ class Quarantine:
 
     def chosen(self, names: Sequence[str]) -> list[SetAside]:
         """Those of these names, or all when none is given. Raises NotInQuarantine."""
-        items = {item.name: item for item in self.list()}
+        items = {item.name: item for item in self.items()}
         for name in names:
             if name not in items:
                 near = get_close_matches(name, items) or sorted(items)[:3]
@@ -87,7 +87,7 @@ class Quarantine:
             take(item.path.read_bytes(), item.signal)
             self.drop([item])
         settle()
-        again = {item.digest for item in self.list()}
+        again = {item.digest for item in self.items()}
         return sum(item.digest in again for item in items)
 
     def retry_without_collector(self, items: Sequence[SetAside], connection: Connection) -> int:

@@ -31,6 +31,7 @@ from leyden_store.audit import AuditLog
 from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.keys import Keys
 from leyden_store.lightning import LightningStore
+from leyden_store.prices import CONFIGURED, read_prices
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,8 @@ def serve(
             raise StoreLocked(f"another collector (process {held.pid}) serves this store at {where}; send spans there")
         url = f"http://{_reachable(settings.host)}:{listener.getsockname()[1]}"
         folder = settings.spool.folder or spool_folder(settings.store)
+        if settings.cost.prices is not None:
+            store.prices.replace(CONFIGURED, read_prices(settings.cost.prices))
         processors = make(settings.processors)
         pipeline = Pipeline(processors) if processors else None
         lanes = Lanes(folder, settings.spool.limits(), store.connection)

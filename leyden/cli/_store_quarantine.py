@@ -41,7 +41,7 @@ def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
-    for item in _quarantine(args).list():
+    for item in _quarantine(args).items():
         if args.json:
             said = {"name": item.name, "signal": item.signal, "bytes": item.bytes, "reason": item.reason}
             print_json({**said, "at": item.at.isoformat()})

@@ -20,6 +20,7 @@ from leyden_store.filters import Filters
 from leyden_store.guard import check, quoted
 from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
+from leyden_store.prices import Prices
 from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.runs import Runs, SpanKey, new_id, record_lineage
 from leyden_store.saved_queries import SavedQueries
@@ -46,6 +47,7 @@ class LightningStore:
         self.connection = connection
         self.queries = SavedQueries(connection)
         self.runs = Runs(connection)
+        self.prices = Prices(connection)
         self.triggers = Triggers(connection)
 
     @classmethod
@@ -58,6 +60,8 @@ class LightningStore:
         connection = Connection(dsns.parse(dsn))
         try:
             migrate(connection)
+            if not connection.gateway:
+                Prices(connection).publish_own()
         except BaseException:
             connection.close()
             raise
@@ -170,12 +174,12 @@ class LightningStore:
         Raises SelectionEmpty before the first when nothing matches.
         """
         selection = selection or Selection()
-        chosen = self._chosen_spans(selection)
+        chosen, prices = self._chosen_spans(selection), self.prices.table()
         found = False
         for batch in self._batches(selection):
             found = True
             for rollout in read_rollouts(self._spans(batch, selection), self._posted_rewards(batch)):
-                yield rollout if chosen is None else rollout.only(chosen)
+                yield prices.priced(rollout if chosen is None else rollout.only(chosen))
         if not found:
             raise SelectionEmpty(
                 f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"

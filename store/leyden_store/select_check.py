@@ -22,11 +22,14 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # what it falls back on
 
 TABLES = frozenset({
     "otel_traces", "traces", "rewards", "runs", "datasets", "checkpoints", "otel_traces_trace_id_ts", "lineage",
-    "run_metrics", "annotations",
+    "run_metrics", "annotations", "otel_logs", "turn_costs", "model_prices",
 })  # fmt: skip
 """What a selection may read."""
 
-PROJECT_TABLES = frozenset({"otel_traces", "traces", "rewards", "runs", "datasets", "checkpoints", "annotations"})
+PROJECT_TABLES = frozenset({
+    "otel_traces", "traces", "rewards", "runs", "datasets", "checkpoints", "annotations",
+    "otel_logs",
+})  # fmt: skip
 """Those whose rows say their project; a selection kept to one project reads no others."""
 
 _NEVER = re.compile(
