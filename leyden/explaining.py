@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from leyden_exporters.errors import RolloutNotFound, TokenizerUnusable
 from leyden_exporters.explain import Decode, Explanation, explain
@@ -64,18 +65,26 @@ def find_rollout(store: LightningStore, selection: Selection, rollout_id: str) -
 
 def text_decoder(tokenizer: str) -> Decode:
     """Token ids → text, by a tokenizer from a folder or the hub. Raises TokenizerUnusable."""
-    from transformers import AutoTokenizer
-
-    try:
-        loaded = AutoTokenizer.from_pretrained(tokenizer)
-    except (OSError, ValueError) as error:
-        said = str(error).strip().partition("\n")[0]
-        raise TokenizerUnusable(f"cannot load a tokenizer from {tokenizer!r}: {said}") from error
+    loaded = load_tokenizer(tokenizer)
 
     def decode(ids: Sequence[int]) -> str:
         return str(loaded.decode(list(ids)))
 
     return decode
+
+
+def load_tokenizer(name: str) -> Any:
+    """A tokenizer from a folder or the hub. Raises TokenizerUnusable."""
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise TokenizerUnusable("a tokenizer needs transformers: pip install 'leyden[trainers]'") from error
+
+    try:
+        return AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise TokenizerUnusable(f"cannot load a tokenizer from {name!r}: {said}") from error
 
 
 def _ids(store: LightningStore, selection: Selection) -> list[str]:

@@ -1,4 +1,5 @@
-"""Choosing turns by what they are: their agent, the tools they call, their attempt, the weights that sampled them."""
+"""Choosing turns by what they are: their agent and how deep it stands, what they say and call, their attempt, the
+weights that sampled them."""
 
 from __future__ import annotations
 
@@ -20,6 +21,10 @@ def unwanted(turn: Turn, options: Options) -> Refusal | None:
         return Reason.AGENT, agent
     if options.agent_pattern is not None and not re.search(options.agent_pattern, agent):
         return Reason.AGENT, agent
+    if options.depths is not None and turn.depth not in options.depths:
+        return Reason.DEPTH, str(turn.depth)
+    if options.reply_pattern is not None and not any(re.search(options.reply_pattern, one) for one in _said(turn)):
+        return Reason.REPLY, ""
     if options.tools is not None and options.tools.isdisjoint(called := _called(turn)):
         return Reason.TOOL, ", ".join(called)
     if options.policy_versions is not None and turn.policy_version not in options.policy_versions:
@@ -67,3 +72,14 @@ def _stale(turn: Turn, options: Options) -> Refusal | None:
 def _called(turn: Turn) -> list[str]:
     calls = (turn.response or {}).get("tool_calls") or ()
     return [str((call.get("function") or {}).get("name") or "") for call in calls]
+
+
+def _said(turn: Turn) -> list[str]:
+    """What the reply says and calls, as texts."""
+    reply = turn.response or {}
+    content = reply.get("content")
+    parts = content if isinstance(content, list) else [content]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    functions = [call.get("function") or {} for call in reply.get("tool_calls") or ()]
+    texts += [f"{function.get('name')}({function.get('arguments')})" for function in functions]
+    return [text for text in (*texts, reply.get("refusal"), reply.get("reasoning_content")) if isinstance(text, str)]

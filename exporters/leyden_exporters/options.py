@@ -83,8 +83,15 @@ class Credit(StrEnum):
     """Every turn that has none of its own."""
     FIRST_OCCURRENCE = "first_occurrence"
     """Each reward in the order of time to the latest turn that ended before it and has none yet."""
+    SIBLINGS = "siblings"
+    """Each reward in the order of time to the latest turn that hangs under the same span as it, ended before it and
+    has none yet."""
     TIME_NEAREST = "time_nearest"
     """Each reward in the order of time to the turn whose end is nearest and that has none yet."""
+
+
+TIMED = frozenset({Credit.FIRST_OCCURRENCE, Credit.SIBLINGS, Credit.TIME_NEAREST})
+"""Policies that place each reward by itself, by when it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,9 @@ class Options:
     credit:          which turn the rollout's own rewards are credited to, for `per_turn`
     gamma:           discount per turn, for returns and GAE
     gae_lambda:      GAE's lambda
-    values:          the name under which GAE finds a turn's value estimate among its scores; never taken for a reward
+    values:          the name under which GAE finds a turn's value estimate among its scores; never taken for a reward.
+                     Under this name and `_after` it finds what the state after the last turn was worth, for rollouts
+                     that were cut off rather than over; else that is 0
     require_logprobs: drop turns without logprobs (`no_logprobs`). Otherwise they are kept, and a trajectory holding
                      one has `old_logps` null as a whole: a trainer that needs them can see that and refuse
     require_reward:  drop the turns of rollouts without a reward (`no_reward`)
@@ -111,7 +120,9 @@ class Options:
     keep_dropped_attributes: keep turns whose span lost attributes to the SDK's limit; their messages may have holes
     agents:          keep only turns of these agents (`agent`); None keeps all
     agent_pattern:   keep only turns of agents in whose name this regular expression is found (`agent`)
+    depths:          keep only turns that stand this deep in agents (`depth`): 1 in the outermost, 0 in none
     tools:           keep only turns that call one of these tools (`tool`); None keeps all
+    reply_pattern:   keep only turns in whose reply, what it says or calls, this regular expression is found (`reply`)
     last_attempt:    where one rollout id was tried several times, keep only the turns of the last (`superseded`).
                      Retries with ids of their own are rollouts like any other: each counts once in its group
     per_agent:       no trajectory crosses agents, and each row names its agent in a further column, `agent`
@@ -142,7 +153,9 @@ class Options:
     keep_dropped_attributes: bool = False
     agents: frozenset[str] | None = None
     agent_pattern: str | None = None
+    depths: frozenset[int] | None = None
     tools: frozenset[str] | None = None
+    reply_pattern: str | None = None
     last_attempt: bool = False
     per_agent: bool = False
     policy_versions: frozenset[str] | None = None
@@ -160,7 +173,9 @@ class Options:
         demands = (
             self.agents,
             self.agent_pattern,
+            self.depths,
             self.tools,
+            self.reply_pattern,
             self.policy_versions,
             self.max_staleness,
             self.min_reward,
@@ -172,7 +187,7 @@ class Options:
     @property
     def reads_words(self) -> bool:
         """Whether choosing turns takes what was said in them, not only tokens, places and rewards."""
-        return self.tools is not None
+        return self.tools is not None or self.reply_pattern is not None
 
     def __post_init__(self) -> None:
         """Raises OptionsInvalid."""
@@ -186,9 +201,10 @@ class Options:
             )
         if not (0 <= self.gamma <= 1 and 0 <= self.gae_lambda <= 1):
             raise OptionsInvalid("gamma and gae_lambda lie between 0 and 1")
-        if self.reward_weights and self.per_turn and self.credit in (Credit.FIRST_OCCURRENCE, Credit.TIME_NEAREST):
+        if self.reward_weights and self.per_turn and self.credit in TIMED:
             raise OptionsInvalid(f"{self.credit} credits one reward by its time: give reward, not reward_weights")
-        try:
-            re.compile(self.agent_pattern or "")
-        except re.error as error:
-            raise OptionsInvalid(f"{self.agent_pattern!r} is no regular expression: {error}") from error
+        for pattern in filter(None, (self.agent_pattern, self.reply_pattern)):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise OptionsInvalid(f"{pattern!r} is no regular expression: {error}") from error

@@ -35,7 +35,8 @@ def rollout_reward(rollout: Rollout, options: Options) -> tuple[float | None, So
         value, source = own_reward(rollout, options)
         if where is RewardFrom.ROLLOUT or source is not Source.NONE:
             return value, source
-    rewards = [turn_reward_found(turn, options) for turn in rollout.turns]
+    turns = sorted(rollout.turns, key=lambda turn: (turn.start_ns, turn.end_ns, turn.span_id, turn.trace_id))
+    rewards = [turn_reward_found(turn, options) for turn in turns]
     if where in (RewardFrom.AUTO, RewardFrom.LAST_TURN):
         return next((found for found in reversed(rewards) if found[1] is not Source.NONE), (None, Source.NONE))
     return _combined(rewards, mean=where is RewardFrom.TURNS_MEAN)
@@ -53,8 +54,8 @@ def turn_reward(turn: Turn, options: Options) -> float | None:
 
 def turn_reward_found(turn: Turn, options: Options) -> tuple[float | None, Source]:
     """The reward given to this turn alone, and why there is none where there is none."""
-    estimate = options.values if options.per_turn is PerTurn.GAE else None
-    given = {name: value for name, value in turn.rewards.items() if name != estimate}
+    estimates = (options.values, f"{options.values}_after") if options.per_turn is PerTurn.GAE else ()
+    given = {name: value for name, value in turn.rewards.items() if name not in estimates}
 
     def lookup(name: str | None) -> float | None:
         if name is not None:

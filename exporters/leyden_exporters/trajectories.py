@@ -18,6 +18,9 @@ from leyden_exporters.options import Options, Overlong
 from leyden_exporters.report import Reason, SpanRow
 from leyden_exporters.transitions import Ids, Transition, drop
 
+_BEFORE = 4
+"""Tokens told from before the place where a chain leaves another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
@@ -151,7 +154,9 @@ def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Me
     branch = len(merged.trajectories)
     for step in steps:
         turn = turns[step.turn]
-        details = [str(chain.origin)] if step is steps[0] and chain.origin.kind is not OriginKind.FIRST else []
+        details = (
+            [_left(chain, turns, merged)] if step is steps[0] and chain.origin.kind is not OriginKind.FIRST else []
+        )
         if step.end > length:
             details.append(f"cut at {length - step.start} of {step.end - step.start} tokens")
         merged.rows.append(SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, ", ".join(details), branch))
@@ -163,6 +168,17 @@ def _lay(chain: Chain, turns: Sequence[Transition], options: Options, merged: Me
     merged.notes["without_logprobs"] += trajectory.old_logps is None
     merged.notes["mixed_policies"] += "," in (trajectory.policy_version or "")
     return True
+
+
+def _left(chain: Chain, turns: Sequence[Transition], merged: Merged) -> str:
+    """How the chain began, and where it left another one: the first token that differs, and some before it."""
+    origin, prompt = chain.origin, turns[chain.steps[0].turn].prompt_ids
+    if origin.chain is None or origin.kind is OriginKind.RESAMPLED:
+        return str(origin)
+    other = merged.trajectories[origin.chain].input_ids
+    before = " ".join(map(str, prompt[max(origin.at - _BEFORE, 0) : origin.at].tolist()))
+    here, there = (str(ids[origin.at]) if origin.at < len(ids) else "nothing more" for ids in (prompt, other))
+    return f"{origin}: after [{before}] comes {here} here, {there} there"
 
 
 def _length(chain: Chain, options: Options) -> int:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leyden_exporters.options import Credit, Options, PerTurn
+from leyden_exporters.options import TIMED, Credit, Options, PerTurn
 from leyden_exporters.report import SpanRow
 from leyden_exporters.rewards import Source, own_reward, turn_reward_found
 from leyden_store.turns import Reward, Rollout, Turn
@@ -72,7 +72,8 @@ def turn_values(rollout: Rollout, options: Options) -> TurnValues:
         estimates = [value for value in given if value is not None and math.isfinite(value)]
         if len(estimates) < len(turns):
             return TurnValues({}, said, uncredited, lacking=True)
-        made = gae(earned, estimates, options.gamma, options.gae_lambda)
+        after = turns[-1].rewards.get(f"{options.values}_after", 0.0)
+        made = gae(earned, estimates, options.gamma, options.gae_lambda, after if math.isfinite(after) else 0.0)
     else:
         made = returns(earned, options.gamma)
     return TurnValues({_key(turn): value for turn, value in zip(turns, made, strict=True)}, said, uncredited)
@@ -83,13 +84,16 @@ def returns(rewards: Sequence[float], gamma: float) -> list[float]:
     return gae(rewards, [0.0] * len(rewards), gamma, 1.0)
 
 
-def gae(rewards: Sequence[float], values: Sequence[float], gamma: float, gae_lambda: float) -> list[float]:
+def gae(
+    rewards: Sequence[float], values: Sequence[float], gamma: float, gae_lambda: float, after: float = 0.0
+) -> list[float]:
     """Generalised advantage estimates over turns (https://arxiv.org/abs/1506.02438, equations 11 to 16).
 
-    values: the estimate for the state each turn saw; after the last turn the rollout has ended, and it is 0
+    values: the estimate for the state each turn saw
+    after:  the same for the state after the last turn; 0 where the rollout has ended
     """
     made = [0.0] * len(rewards)
-    later, after = 0.0, 0.0
+    later = 0.0
     for turn in reversed(range(len(rewards))):
         later = rewards[turn] + gamma * after - values[turn] + gamma * gae_lambda * later
         after = values[turn]
@@ -101,7 +105,7 @@ def _credit(
     rollout: Rollout, turns: Sequence[Turn], rewards: list[float | None], how: list[str], options: Options
 ) -> int:
     """Credit the rollout's own rewards to turns that have none; how many found no turn."""
-    if options.credit in (Credit.FIRST_OCCURRENCE, Credit.TIME_NEAREST):
+    if options.credit in TIMED:
         timed = _timed(rollout, options)
         for reward in timed:
             places = [place for place, held in enumerate(rewards) if held is None]
@@ -136,12 +140,19 @@ def _first_occurrence(reward: Reward, turns: Sequence[Turn], places: Sequence[in
     return ended[-1] if ended else None
 
 
+def _siblings(reward: Reward, turns: Sequence[Turn], places: Sequence[int]) -> int | None:
+    under = reward.parent_span_id
+    beside = [place for place in places if under and turns[place].parent_span_id == under]
+    return _first_occurrence(reward, turns, beside)
+
+
 def _time_nearest(reward: Reward, turns: Sequence[Turn], places: Sequence[int]) -> int | None:
     return min(places, key=lambda place: abs(turns[place].end_ns - reward.time_ns), default=None)
 
 
 _CHOICES: Mapping[Credit, Callable[[Reward, Sequence[Turn], Sequence[int]], int | None]] = {
     Credit.FIRST_OCCURRENCE: _first_occurrence,
+    Credit.SIBLINGS: _siblings,
     Credit.TIME_NEAREST: _time_nearest,
 }
 

@@ -14,7 +14,7 @@ from leyden.posting import Collector
 from leyden_store.errors import LeydenError
 
 if TYPE_CHECKING:
-    from leyden_exporters.options import Options
+    from leyden_exporters.options import Options, Retokenise
     from leyden_store.lightning import LightningStore
     from leyden_store.selection import Selection
     from leyden_store.turns import Rollout
@@ -50,7 +50,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--credit",
         default="last_turn",
-        choices=["linked", "last_turn", "rollout_wide", "first_occurrence", "time_nearest"],
+        choices=["linked", "last_turn", "rollout_wide", "first_occurrence", "siblings", "time_nearest"],
         help="with --per-turn, the turn that earned a reward which names none (default: last_turn)",
     )
     group.add_argument("--gamma", type=float, default=1.0, metavar="X", help="discount per turn (default: 1)")
@@ -61,12 +61,33 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         "--values", default="value", metavar="NAME", help="the score that is GAE's value estimate (default: value)"
     )
     group.add_argument("--max-tokens", type=int, metavar="N", help="longest trajectory, in tokens")
+    group.add_argument(
+        "--overlong", default="cut", choices=["cut", "turns", "drop"], help="what happens to longer ones (default: cut)"
+    )
+    group.add_argument("--train-shared", action="store_true", help="train a shared response in every branch, not once")
+    group.add_argument(
+        "--reward-weight", action="append", metavar="NAME=X", help="weigh several rewards into one; may be repeated"
+    )
+    group.add_argument(
+        "--reward-from",
+        default="auto",
+        choices=["auto", "rollout", "last_turn", "turns_sum", "turns_mean"],
+        help="where a rollout's reward is looked for (default: auto)",
+    )
     group.add_argument("--min-reward", type=float, metavar="X", help="only rollouts that earned at least this")
     group.add_argument("--require-reward", action="store_true", help="leave out rollouts without a reward")
     group.add_argument("--require-logprobs", action="store_true", help="leave out turns without logprobs")
     group.add_argument("--drop-truncated", action="store_true", help="leave out turns that ran into the token limit")
     group.add_argument("--agent", action="append", metavar="NAME", help="only turns of this agent; may be repeated")
     group.add_argument("--agent-matching", metavar="REGEX", help="only turns of agents in whose name this is found")
+    group.add_argument(
+        "--depth",
+        action="append",
+        type=int,
+        metavar="N",
+        help="only turns so deep in agents, 1 the outermost; repeatable",
+    )
+    group.add_argument("--reply-matching", metavar="REGEX", help="only turns in whose reply this is found")
     group.add_argument(
         "--has-tool", action="append", metavar="NAME", help="only turns that call this tool; may be repeated"
     )
@@ -77,11 +98,19 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-staleness", type=int, metavar="N", help="only turns of a policy version at most N behind the newest"
     )
+    group.add_argument(
+        "--policy-version", action="append", metavar="V", help="only turns sampled by these weights; may be repeated"
+    )
+    group.add_argument(
+        "--retokenise",
+        metavar="M",
+        help="ids by this tokenizer's chat template (a folder or hub name) where the server gave none; not for RL",
+    )
 
 
 def data_options(args: argparse.Namespace, store: LightningStore, selection: Selection) -> Options:
     """The options that `add_data_options` read; the store says which policy version of the selection is the newest."""
-    from leyden_exporters.options import Advantage, Credit, Options, PerTurn
+    from leyden_exporters.options import Advantage, Credit, Options, Overlong, PerTurn, RewardFrom
     from leyden_store.selection import EVERYTHING
 
     return Options(
@@ -92,20 +121,53 @@ def data_options(args: argparse.Namespace, store: LightningStore, selection: Sel
         gamma=args.gamma,
         gae_lambda=args.gae_lambda,
         values=args.values,
+        reward_weights=_weights(args.reward_weight or ()),
+        reward_from=RewardFrom(args.reward_from),
         max_tokens=args.max_tokens,
+        overlong=Overlong(args.overlong),
+        train_shared=args.train_shared,
         min_reward=args.min_reward,
         require_reward=args.require_reward,
         require_logprobs=args.require_logprobs,
         drop_truncated=args.drop_truncated,
         agents=frozenset(args.agent) if args.agent else None,
         agent_pattern=args.agent_matching,
+        depths=frozenset(args.depth) if args.depth else None,
+        reply_pattern=args.reply_matching,
         tools=frozenset(args.has_tool) if args.has_tool else None,
         per_agent=args.per_agent,
         last_attempt=args.last_attempt,
+        policy_versions=frozenset(args.policy_version) if args.policy_version else None,
+        retokenise=_retokenise(args.retokenise),
         max_staleness=args.max_staleness,
         newest_version=None if args.max_staleness is None else _newest_version(store, selection),
         selection=args.query or args.where or (selection.sql if selection.sql != EVERYTHING else "everything"),
     )
+
+
+def _weights(given: Sequence[str]) -> dict[str, float]:
+    """Name → weight, of `NAME=X`."""
+    from leyden_exporters.errors import OptionsInvalid
+
+    weights = {}
+    for one in given:
+        name, equals, weight = one.rpartition("=")
+        try:
+            weights[name] = float(weight)
+        except ValueError:
+            equals = ""
+        if not equals or not name:
+            raise OptionsInvalid(f"--reward-weight takes NAME=X, for example accuracy=0.7, not {one!r}")
+    return weights
+
+
+def _retokenise(tokenizer: str | None) -> Retokenise | None:
+    if tokenizer is None:
+        return None
+    from leyden.explaining import load_tokenizer
+    from leyden_exporters.retokenise import retokeniser
+
+    return retokeniser(load_tokenizer(tokenizer))
 
 
 def _reward_named(given: Sequence[str]) -> str | None:

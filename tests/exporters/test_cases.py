@@ -25,7 +25,10 @@ def test_case(path: Path, order: str) -> None:
     if order == "reversed":
         turns.reverse()
 
-    rewards = [Reward("reward", value, time_ns=time) for time, value in case.get("rewards", [])]
+    rewards = [
+        Reward("reward", value, time_ns=time, parent_span_id="".join(under))
+        for time, value, *under in case.get("rewards", [])
+    ]
     whole = replace(rollout(turns), rewards=tuple(rewards))
 
     table, report = trajectory_table([whole], _options(case.get("options", {})))
@@ -55,7 +58,7 @@ def _turn(number: int, spec: dict[str, Any]) -> Turn:
 
 def _options(spec: dict[str, Any]) -> Options:
     made = dict(spec)
-    for name in ("agents", "policy_versions", "tools"):
+    for name in ("agents", "depths", "policy_versions", "tools"):
         if name in made:
             made[name] = frozenset(made[name])
     kinds = {"overlong": Overlong, "per_turn": PerTurn, "credit": Credit, "advantage": Advantage}

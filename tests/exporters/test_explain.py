@@ -36,7 +36,7 @@ def test_the_text_shows_chains_masks_breaks_rewards_and_reasons() -> None:
             "spans",
             "  s0  row 0",
             "  s1  row 0",
-            "  s2  row 1 (broken from row 0 at token 3)",
+            "  s2  row 1 (broken from row 0 at token 3: after [1 2 3] comes 9 here, 4 there)",
             "  s3  dropped: failed (429)",
             "  s9  dropped: unread (doubled)",
         ]
