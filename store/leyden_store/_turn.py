@@ -23,17 +23,19 @@ def make_turn(
     attempt: int | None,
     rewards: Mapping[str, float],
     tool_ids: Mapping[str, str],
+    note: str | None = None,
 ) -> Turn:
     """Make the turn of one call: in the place of the outermost span, with the words of the innermost.
 
     group:    every read of the call, outermost first
     tool_ids: ids to give the response's tool calls, by the id they were captured with
+    note:     what there is to say of the turn's trace
     """
     outer = group[0].span
     inward = list(reversed(group))
     told = next((read for read in inward if read.call.messages), inward[0])
     call, span = told.call, told.span
-    notes = list(call.notes)
+    notes = [*call.notes, note] if note else list(call.notes)
     response, status = call.response, _status(inward)
     if call.finish_reason is None and not call.usage.output and call.messages:
         response = None if _says_nothing(response) else response

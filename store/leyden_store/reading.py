@@ -12,6 +12,7 @@ from typing import Any
 from leyden_store._doubles import Read, fold
 from leyden_store._placing import Place, places
 from leyden_store._rewards import rewards_of
+from leyden_store._stitching import Stitches, stitch
 from leyden_store._turn import make_turn
 from leyden_store.dialects import Unreadable, looks_like_llm, recognise
 from leyden_store.spans import Span
@@ -21,17 +22,21 @@ from leyden_store.turns import Dropped, DropReason, PostedReward, Reward, Rollou
 __all__ = ["PostedReward", "read_rollouts"]
 
 
-def read_rollouts(spans: Iterable[Span], rewards: Iterable[PostedReward] = ()) -> list[Rollout]:
+def read_rollouts(
+    spans: Iterable[Span], rewards: Iterable[PostedReward] = (), *, stitching: bool = True
+) -> list[Rollout]:
     """Read every rollout among the spans, by start time.
 
-    A span's rollout is the one it or a span above it names, else its trace. Every LLM span is a turn or is dropped
-    with a reason. `rewards` are those posted from outside; one that names nothing here is left out.
+    A span's rollout is the one it or a span above it names, else its trace, named by the first of several that are one
+    conversation unless `stitching` is off. Every LLM span is a turn or is dropped with a reason. `rewards` are those
+    posted from outside; one that names nothing here is left out.
     """
     tree = build(spans)
     placed = places(tree)
     reads, lost = _read_calls(tree, placed)
     groups = fold(reads, tree)
-    rollout_of = _Rollouts(placed, groups)
+    stitches = stitch(groups, tree, placed) if stitching else Stitches()
+    rollout_of = _Rollouts(placed, groups, stitches)
     tool_ids = _tool_ids(groups, rollout_of)
     gathered: dict[str, _Gathered] = {}
     for span in tree.spans:
@@ -48,7 +53,9 @@ def read_rollouts(spans: Iterable[Span], rewards: Iterable[PostedReward] = ()) -
         gathered[key].dropped.append(replace(dropped, rollout_id=key))
     _place_rewards(tree, rewards, gathered, rollout_of, turn_of)
     return [
-        _rollout(key, found, placed, tool_ids.get(key, {})) for key, found in gathered.items() if found.says_something
+        _rollout(key, found, placed, tool_ids.get(key, {}), stitches)
+        for key, found in gathered.items()
+        if found.says_something
     ]
 
 
@@ -79,9 +86,9 @@ class _Gathered:
 class _Rollouts:
     """Which rollout a span belongs to. A trace that holds only the inner half of doubled calls joins the outer's."""
 
-    def __init__(self, placed: dict[Key, Place], groups: list[list[Read]]) -> None:
+    def __init__(self, placed: dict[Key, Place], groups: list[list[Read]], stitches: Stitches) -> None:
         self._placed = placed
-        self._joined: dict[str, str] = {}
+        self._joined = dict(stitches.joins)
         for group in groups:
             outer = self._own(group[0].span)
             for read in group[1:]:
@@ -200,7 +207,9 @@ def _turn_at(span: Span, tree: SpanTree, turn_of: dict[Key, tuple[str, Key]]) ->
     return turn_of.get((parent.trace_id, parent.span_id)) if parent is not None else None
 
 
-def _rollout(key: str, found: _Gathered, placed: dict[Key, Place], tool_ids: dict[str, str]) -> Rollout:
+def _rollout(
+    key: str, found: _Gathered, placed: dict[Key, Place], tool_ids: dict[str, str], stitches: Stitches
+) -> Rollout:
     turns: list[Turn] = []
     dropped = list(found.dropped)
     calls = sorted(found.calls, key=lambda g: (g[0].span.start_ns, g[0].span.trace_id, g[0].span.span_id))
@@ -215,7 +224,14 @@ def _rollout(key: str, found: _Gathered, placed: dict[Key, Place], tool_ids: dic
         at = (outer.trace_id, outer.span_id)
         rewards = sorted(found.turn_rewards.get(at, ()), key=lambda reward: reward.time_ns)
         turns.append(
-            make_turn(group, placed[at], index, rewards={r.name: r.value for r in rewards}, **shared),
+            make_turn(
+                group,
+                placed[at],
+                index,
+                rewards={r.name: r.value for r in rewards},
+                note=stitches.notes.get(outer.trace_id),
+                **shared,
+            ),
         )
         for read in group[1:]:
             detail = f"records the call of span {outer.span_id} too"
@@ -229,4 +245,6 @@ def _rollout(key: str, found: _Gathered, placed: dict[Key, Place], tool_ids: dic
         turns=tuple(turns),
         dropped=tuple(dropped),
         rewards=tuple(sorted(found.rewards, key=lambda reward: reward.time_ns)),
+        stitched=len(stitches.joins.keys() & found.trace_ids.keys()),
+        left_apart=len(stitches.apart & found.trace_ids.keys()),
     )

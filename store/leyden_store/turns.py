@@ -179,6 +179,8 @@ class Rollout:
 
     rewards: the rollout's own, as reported, oldest first (the newest of a name wins)
     llm_spans: how many LLM spans were read; always `len(turns) + len(dropped)`
+    stitched:  how many of its traces were joined to it by conversation or by what was said; their turns are noted
+    left_apart: how many of its traces could continue several conversations and so continue none; noted likewise
     """
 
     rollout_id: str
@@ -188,6 +190,8 @@ class Rollout:
     turns: tuple[Turn, ...]
     dropped: tuple[Dropped, ...]
     rewards: tuple[Reward, ...]
+    stitched: int = 0
+    left_apart: int = 0
 
     def only(self, spans: Set[tuple[str, str]]) -> Rollout:
         """The rollout with just those of its turns and drops whose (trace id, span id) is among `spans`."""

@@ -6,7 +6,7 @@ The rules are those of `reading`, `_placing` and `_doubles`; where these columns
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,10 +15,10 @@ from leyden_store._doubles import SLACK_NS
 from leyden_store.skim._sketch import Sketch
 from leyden_store.turns import Reward
 
-Place = tuple[str, str, int | None, str, str | None, int, int]
-"""Rollout, group, attempt, agent, policy version, depth in agents, and the nearest call at or above the span (−1)."""
+Place = tuple[str, str, int | None, str, str | None, int]
+"""Rollout, group, attempt, agent, policy version, and depth in agents. A span that adds nothing has its parent's."""
 
-_NOWHERE: Place = ("", "", None, "", None, 0, -1)
+_NOWHERE: Place = ("", "", None, "", None, 0)
 
 
 @dataclass(slots=True)
@@ -103,49 +103,52 @@ def _places(sketch: Sketch, parents: list[int]) -> list[Place] | None:
     """Each span's place: its own words first, then its parent's."""
     found: list[Place] = [_NOWHERE] * len(parents)
     done = bytearray(len(parents))
-    calls = bytearray(len(parents))
-    for span in (*sketch.calls, *sketch.untold):
-        calls[span] = 1
-    for span, parent in enumerate(parents):
-        if parent < 0 or done[parent]:
-            found[span] = _place(sketch, span, found[parent] if parent >= 0 else _NOWHERE, calls[span])
-            done[span] = 1
+    owns = zip(sketch.rollouts, sketch.groups, sketch.attempts, sketch.agents, sketch.policies, strict=True)
+    for span, (parent, own) in enumerate(zip(parents, owns, strict=True)):
+        if parent < 0:
+            found[span] = _place(own, _NOWHERE)
+        elif done[parent]:
+            above = found[parent]
+            found[span] = above if own == above[:5] else _place(own, above)
+        else:
+            continue
+        done[span] = 1
+    if all(done):
+        return found
     # What is left starts before its parent: clocks differ.
+    columns = sketch.rollouts, sketch.groups, sketch.attempts, sketch.agents, sketch.policies
     for first in range(len(parents)):
         if done[first]:
             continue
         path = [first]
-        while parents[path[-1]] >= 0 and not done[parents[path[-1]]]:
+        while not done[parents[path[-1]]]:
             path.append(parents[path[-1]])
             if len(path) > len(parents):
                 return None
         for span in reversed(path):
-            found[span] = _place(sketch, span, found[parents[span]], calls[span])
+            rollout, group, attempt, agent, policy = (column[span] for column in columns)
+            found[span] = _place((rollout, group, attempt, agent, policy), found[parents[span]])  # type: ignore[arg-type]
             done[span] = 1
     return found
 
 
-def _place(sketch: Sketch, span: int, above: Place, is_call: int) -> Place:
-    rollout, group, attempt, agent, policy, depth, call = above
-    own_rollout, own_group, own_agent = sketch.rollouts[span], sketch.groups[span], sketch.agents[span]
-    own_attempt, own_policy = sketch.attempts[span], sketch.policies[span]
+def _place(own: tuple[str, str, int | None, str, str | None], above: Place) -> Place:
+    rollout, group, attempt, agent, policy = own
     if (
-        not is_call
-        and own_rollout in ("", rollout)
-        and own_group in ("", group)
-        and own_agent in ("", agent)
-        and own_attempt in (None, attempt)
-        and own_policy in (None, policy)
+        (not rollout or rollout == above[0])
+        and (not group or group == above[1])
+        and (attempt is None or attempt == above[2])
+        and (not agent or agent == above[3])
+        and (policy is None or policy == above[4])
     ):
         return above
     return (
-        own_rollout or rollout,
-        own_group or group,
-        attempt if own_attempt is None else own_attempt,
-        own_agent or agent,
-        policy if own_policy is None else own_policy,
-        depth + (own_agent not in ("", agent)),
-        span if is_call else call,
+        rollout or above[0],
+        group or above[1],
+        above[2] if attempt is None else attempt,
+        agent or above[3],
+        above[4] if policy is None else policy,
+        above[5] + (agent not in ("", above[3])),
     )
 
 
@@ -165,30 +168,41 @@ def _ask(sketch: Sketch, gathering: Gathering) -> None:
     """Find the rollouts that must be read: with spans untold, or calls that may be one call recorded twice."""
     homes = gathering.homes
     asked = {homes[span] for span in sketch.untold}
-    asked |= {homes[call] for call in sketch.calls if _doubled_above(sketch, gathering, call)}
+    every = {*sketch.calls, *sketch.untold}
+    asked |= {homes[call] for call in sketch.calls if _doubled_above(sketch, gathering, call, every)}
+    response_ids = [sketch.response_ids[call] for call in sketch.calls]
+    if len(set(response_ids)) < len(response_ids):
+        asked |= _told_by_two(sketch, homes)
+    asked |= _beside_untold(sketch, gathering)
+    # Calls that nothing stands above may be one conversation with others: that is for stitching, which reads words.
+    rollouts = gathering.rollouts
+    loose = {homes[call] for call in sketch.calls if gathering.parents[call] < 0 and not rollouts[homes[call]].named}
+    if len(loose) > 1:
+        asked |= loose
+    gathering.ask(asked)
+
+
+def _told_by_two(sketch: Sketch, homes: Sequence[str]) -> set[str]:
+    """Rollouts with calls of one response that two instrumentations recorded."""
     by_response: dict[str, list[int]] = {}
     for call in sketch.calls:
         response_id = sketch.response_ids[call]
         if response_id is not None:
             by_response.setdefault(response_id, []).append(call)
-    for calls in by_response.values():
-        if len(calls) > 1 and len({sketch.scopes[call] for call in calls}) > 1:
-            asked |= {homes[call] for call in calls}
-    asked |= _beside_untold(sketch, gathering)
-    gathering.ask(asked)
+    doubled = [calls for calls in by_response.values() if len({sketch.scopes[call] for call in calls}) > 1]
+    return {homes[call] for calls in doubled for call in calls}
 
 
-def _doubled_above(sketch: Sketch, gathering: Gathering, call: int) -> bool:
+def _doubled_above(sketch: Sketch, gathering: Gathering, call: int, calls: set[int]) -> bool:
     """Whether a call above this one may record the same."""
-    own = sketch.response_ids[call]
-    parent = gathering.parents[call]
-    above = gathering.places[parent][6] if parent >= 0 else -1
+    own, parents = sketch.response_ids[call], gathering.parents
+    above = parents[call]
     while above >= 0:
-        other = sketch.response_ids.get(above)
-        if own is None or other is None or own == other:
-            return True
-        parent = gathering.parents[above]
-        above = gathering.places[parent][6] if parent >= 0 else -1
+        if above in calls:
+            other = sketch.response_ids.get(above)
+            if own is None or other is None or own == other:
+                return True
+        above = parents[above]
     return False
 
 
