@@ -7,6 +7,7 @@ LeydenError                 (leyden_store.errors)
     ├── RolloutNotFound     no rollout of that id is selected; says the near ones
     ├── TokenizerUnusable   no tokenizer can be loaded from there; says why
     ├── PathUnwritable      the output cannot be written there; says why
+    ├── SnapshotBroken      a snapshot is not what its manifest says; says which file
     └── MixedRollouts       turns of several rollouts were handed in as one
 """
 
@@ -35,6 +36,10 @@ class TokenizerUnusable(ExportError):
 
 class PathUnwritable(ExportError):
     """The output cannot be written where it was asked for."""
+
+
+class SnapshotBroken(ExportError):
+    """A snapshot lacks a file or its manifest, or a file was changed."""
 
 
 class MixedRollouts(ExportError):

@@ -6,6 +6,7 @@ A process that is killed leaves the old file, or none, under the name asked for;
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ def new_file(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise PathUnwritable(f"{path} is a folder: give a file name in it")
     temporary = _sibling(path)
+    _sweep(path)
     try:
         temporary.touch(exist_ok=False)
     except OSError as error:
@@ -49,6 +51,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise PathUnwritable(f"{path} already exists: remove it or choose another name")
     temporary = _sibling(path)
+    _sweep(path)
     try:
         temporary.mkdir()
     except OSError as error:
@@ -67,6 +70,27 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 def _sibling(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed left of this path."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        pid = left.name.split(".")[-2]
+        if pid.isdigit() and not _alive(int(pid)):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,9 @@ JSON = pa.json_()
 """One JSON value, held as text; `datasets` reads it as its `Json` feature."""
 
 SUFFIXES = (".jsonl", ".parquet", "")
-"""What a row file's path may end in; "" is a folder."""
+"""What a row file's path may end in; "" is a folder. Where `.jsonl` may stand, `.jsonl.zst` may: it is compressed."""
+
+_SHARD_ROWS: ContextVar[int | None] = ContextVar("shard_rows", default=None)
 
 _ROWS_AT_ONCE = 1024
 
@@ -42,32 +45,109 @@ class RowFile(Protocol):
 
 
 @contextmanager
+def shards_of(rows: int | None) -> Iterator[None]:
+    """Within the block, files of rows are written as shards of so many rows: `train-00000-of-00003.parquet`, …
+
+    For who owns the folder the file is in, as a snapshot does: shards appear one by one.
+    """
+    token = _SHARD_ROWS.set(rows)
+    try:
+        yield
+    finally:
+        _SHARD_ROWS.reset(token)
+
+
+@contextmanager
 def new_rows(path: Path, schema: pa.Schema, suffixes: Collection[str] = SUFFIXES) -> Iterator[RowFile]:
     """A row file that appears at `path` when the block ends well.
 
-    `.jsonl` and `.parquet` name a file; no suffix names a new folder, which then holds `train.parquet`.
+    `.jsonl`, `.jsonl.zst` and `.parquet` name a file; no suffix names a new folder, which then holds `train.parquet`.
 
     Raises PathUnwritable for a suffix that is not among `suffixes`, and as `files` does.
     """
-    if path.suffix not in suffixes:
+    suffix = suffix_of(path)
+    if suffix.removesuffix(".zst") not in suffixes or suffix == ".parquet.zst":
         allowed = " or ".join(suffix or "no suffix (a folder)" for suffix in suffixes)
         raise PathUnwritable(f"cannot write {path}: this format's path ends in {allowed}")
-    with new_file(path) if path.suffix else new_folder(path) as temporary:
-        target = temporary if path.suffix else temporary / "train.parquet"
-        file: RowFile = _JsonLines(target, schema) if path.suffix == ".jsonl" else _Parquet(target, schema)
+    shard_rows = _SHARD_ROWS.get()
+    if suffix and shard_rows is not None:
+        shards = _Shards(path, schema, shard_rows)
+        try:
+            yield shards
+        finally:
+            shards.close()
+        return
+    with new_file(path) if suffix else new_folder(path) as temporary:
+        target = temporary if suffix else temporary / "train.parquet"
+        file = _opened(target, schema, suffix or ".parquet")
         try:
             yield file
         finally:
             file.close()
 
 
-class _JsonLines:
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._names = schema.names
-        self._file = path.open("w", encoding="utf-8")
+def suffix_of(path: Path) -> str:
+    """The path's suffix, both of them where the last says how it is compressed."""
+    return "".join(path.suffixes[-2:]) if path.suffix == ".zst" else path.suffix
+
+
+def _opened(path: Path, schema: pa.Schema, suffix: str) -> RowFile:
+    return (
+        _Parquet(path, schema) if suffix == ".parquet" else _JsonLines(path, schema, compressed=suffix.endswith("zst"))
+    )
+
+
+class _Shards:
+    """Row files one after the other, named by number, and when all are written by how many there are."""
+
+    def __init__(self, path: Path, schema: pa.Schema, rows: int) -> None:
+        self._path, self._schema, self._rows = path, schema, rows
+        self._suffix = suffix_of(path)
+        self._files: list[Path] = []
+        self._open: RowFile | None = None
+        self._room = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self._file.write(to_text({name: row[name] for name in self._names if name in row}) + "\n")
+        self._shard().add(row)
+        self._room -= 1
+
+    def add_batch(self, batch: pa.RecordBatch) -> None:
+        while len(batch):
+            shard = self._shard()
+            shard.add_batch(batch.slice(0, self._room))
+            taken = min(self._room, len(batch))
+            self._room -= taken
+            batch = batch.slice(taken)
+
+    def close(self) -> None:
+        if not self._files:
+            self._shard()  # no rows are a file without rows
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        for number, file in enumerate(self._files):
+            file.rename(self._named(f"{number:05d}-of-{len(self._files):05d}"))
+        self._files = []
+
+    def _shard(self) -> RowFile:
+        if self._open is None or self._room == 0:
+            if self._open is not None:
+                self._open.close()
+            self._files.append(self._named(f"{len(self._files):05d}"))
+            self._open, self._room = _opened(self._files[-1], self._schema, self._suffix), self._rows
+        return self._open
+
+    def _named(self, part: str) -> Path:
+        return self._path.with_name(f"{self._path.name.removesuffix(self._suffix)}-{part}{self._suffix}")
+
+
+class _JsonLines:
+    def __init__(self, path: Path, schema: pa.Schema, *, compressed: bool = False) -> None:
+        self._names = schema.names
+        self._file = pa.output_stream(path, compression="zstd" if compressed else None, buffer_size=1 << 20)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self._file.write((to_text({name: row[name] for name in self._names if name in row}) + "\n").encode())
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
         for row in batch.to_pylist():

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from leyden_exporters.errors import PathUnwritable
+from leyden_exporters.errors import FormatUnknown, PathUnwritable
 from leyden_exporters.files import new_file
+from leyden_exporters.formats import FORMATS, Format, format_named
+from leyden_exporters.options import Options
+from leyden_exporters.report import Report, SpanRow
 from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
 from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
 from leyden_store.spans import Span
+from leyden_store.turns import Rollout
 
 _PER_REQUEST = 2048
 """Spans an OTLP request holds: some 3 MB, well under every receiver's limit."""
@@ -26,7 +30,7 @@ WriteSpans = Callable[[LightningStore, Selection, Path], list[SpanKey]]
 
 def write_spans(store: LightningStore, selection: Selection, path: Path) -> list[SpanKey]:
     """Parquet with the columns of `otel_traces`, each span once."""
-    _check_suffix(path, ".parquet", "spans")
+    _check_suffix(path, _SUFFIX["spans"], "spans")
     keys: list[SpanKey] = []
     with new_file(path) as temporary:
         writer: pq.ParquetWriter | None = None
@@ -47,7 +51,7 @@ def write_otlp(store: LightningStore, selection: Selection, path: Path) -> list[
 
     Protobuf merges concatenated messages, so the file is written piece by piece and read as one request.
     """
-    _check_suffix(path, ".pb", "otlp")
+    _check_suffix(path, _SUFFIX["otlp"], "otlp")
     keys: list[SpanKey] = []
     with new_file(path) as temporary, temporary.open("wb") as file:
         spans = store.spans(selection)
@@ -59,6 +63,25 @@ def write_otlp(store: LightningStore, selection: Selection, path: Path) -> list[
 
 
 SPAN_FORMATS: dict[str, WriteSpans] = {"spans": write_spans, "otlp": write_otlp}
+
+
+def format_or_spans(name: str, store: LightningStore, selection: Selection) -> Format:
+    """The format of that name, those of spans too, which read the store themselves. Raises FormatUnknown."""
+    if name not in SPAN_FORMATS:
+        if name not in FORMATS and (near := [one for one in SPAN_FORMATS if one.startswith(name[:3])]):
+            raise FormatUnknown(f"no export format is called {name!r}; did you mean {', '.join(near)}?")
+        return format_named(name)
+
+    def write(_rollouts: Iterable[Rollout], path: Path, _options: Options) -> Report:
+        keys = SPAN_FORMATS[name](store, selection, path)
+        report = Report(written=len(keys))
+        report.add(SpanRow("", trace_id, span_id) for trace_id, span_id in keys)
+        return report
+
+    return Format(name, "spans as they are stored", write, (_SUFFIX[name],))
+
+
+_SUFFIX = {"spans": ".parquet", "otlp": ".pb"}
 
 
 def _keys(spans: list[Span]) -> Iterator[SpanKey]:

@@ -12,10 +12,48 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from leyden.cli import demo, doctor, export, ingest, query, run, runs, store, trace, traces, train, trigger, turns, up
+from leyden.cli import (
+    datasets,
+    demo,
+    doctor,
+    export,
+    ingest,
+    label,
+    lineage,
+    query,
+    run,
+    runs,
+    score,
+    store,
+    trace,
+    traces,
+    train,
+    trigger,
+    turns,
+    up,
+)
 from leyden_store.errors import LeydenError
 
-_COMMANDS = (up, run, doctor, ingest, traces, trace, turns, query, export, train, trigger, runs, store, demo)
+_COMMANDS = (
+    up,
+    run,
+    doctor,
+    ingest,
+    traces,
+    trace,
+    turns,
+    query,
+    export,
+    datasets,
+    lineage,
+    label,
+    score,
+    train,
+    trigger,
+    runs,
+    store,
+    demo,
+)
 
 _EXTRA_OF = {
     "torch": "trainers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,15 +16,18 @@ import pyarrow as pa
 from leyden_store import dsn as dsns
 from leyden_store import rows, sql
 from leyden_store.connection import READ_ONLY, Connection, Settings, reading
+from leyden_store.datasets import Dataset, Datasets
 from leyden_store.dialects.genai_events import join_logs
 from leyden_store.errors import SelectionEmpty, TraceNotFound
 from leyden_store.filters import Filters
 from leyden_store.guard import check, quoted
+from leyden_store.labels import Labels
+from leyden_store.lineage import Lineage, lineage
 from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
 from leyden_store.prices import Prices
 from leyden_store.reading import PostedReward, read_rollouts
-from leyden_store.runs import Runs, SpanKey, new_id, record_lineage
+from leyden_store.runs import Runs, SpanKey
 from leyden_store.saved_queries import SavedQueries
 from leyden_store.searching import search
 from leyden_store.select_check import PROJECT_TABLES
@@ -48,6 +53,8 @@ class LightningStore:
         self.queries = SavedQueries(connection)
         self.runs = Runs(connection)
         self.prices = Prices(connection)
+        self.datasets = Datasets(connection)
+        self.labels = Labels(connection)
         self.triggers = Triggers(connection)
 
     @classmethod
@@ -173,17 +180,30 @@ class LightningStore:
 
         Raises SelectionEmpty before the first when nothing matches.
         """
+        for batch in self.rollout_batches(selection):
+            yield from batch
+
+    def rollout_batches(self, selection: Selection | None = None, *, skip: int = 0) -> Iterator[list[Rollout]]:
+        """As `rollouts`, a batch at a time, but for the first `skip`; `plan` tells whether they are the same ones."""
         selection = selection or Selection()
         chosen, prices = self._chosen_spans(selection), self.prices.table()
         found = False
-        for batch in self._batches(selection):
+        for number, batch in enumerate(self._batches(selection)):
             found = True
-            for rollout in read_rollouts(self._spans(batch, selection), self._posted_rewards(batch)):
-                yield prices.priced(rollout if chosen is None else rollout.only(chosen))
+            if number >= skip:
+                read = read_rollouts(self._spans(batch, selection), self._posted_rewards(batch))
+                yield [prices.priced(rollout if chosen is None else rollout.only(chosen)) for rollout in read]
         if not found:
             raise SelectionEmpty(
                 f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
             )
+
+    def plan(self, selection: Selection) -> str:
+        """A hash of what is read for a selection now: which traces, in which order, ending when."""
+        digest = hashlib.sha256(selection.sql.encode())
+        for batch in self._batches(selection):
+            digest.update(json.dumps(batch, sort_keys=True, default=str).encode())
+        return digest.hexdigest()
 
     def turns(self, selection: Selection | None = None) -> Iterator[Turn]:
         """The selected turns, rollout by rollout. Raises SelectionEmpty when no trace matches."""
@@ -220,29 +240,31 @@ class LightningStore:
         sha256: str,
         report: str,
         spans: Iterable[SpanKey],
+        manifest: Mapping[str, Any] | None = None,
     ) -> str:
-        """Register an export: where it lies, its hash, its report, and the spans in it. Its id."""
-        dataset_id, keys = new_id(), sorted(set(spans))
-        record_lineage(self.connection, "dataset", dataset_id, keys)
-        self.connection.insert(
-            "datasets",
-            [
-                {
-                    "DatasetId": dataset_id,
-                    "Format": form,
-                    "Path": path,
-                    "Query": selection.query,
-                    "QueryVersion": selection.version,
-                    "Sql": selection.sql,
-                    "Rows": rows,
-                    "Spans": len(keys),
-                    "Sha256": sha256,
-                    "Report": report,
-                    "CreatedAt": datetime.now(UTC),
-                }
-            ],
+        """Register an export: where it lies, its hash, its report, the spans in it, a snapshot's manifest. Its id."""
+        made = Dataset(
+            dataset_id="",
+            form=form,
+            path=path,
+            kind="file" if manifest is None else "snapshot",
+            query=selection.query,
+            query_version=selection.version,
+            sql=selection.sql,
+            parameters=selection.parameters,
+            rows=rows,
+            sha256=sha256,
+            report=json.loads(report),
+            manifest=manifest or {},
         )
-        return dataset_id
+        return self.datasets.record(made, spans).dataset_id
+
+    def lineage(self, name: str) -> Lineage:
+        """What the data set, run, checkpoint, rollout, trace or span of that id was made of, and what of it.
+
+        Raises NothingByThatName.
+        """
+        return lineage(self.connection, name)
 
     def schema(self) -> str:
         """The newest migration applied."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from importlib.metadata import entry_points
 
 from leyden_exporters.errors import FormatUnknown
 from leyden_exporters.formats import (
@@ -20,8 +21,11 @@ from leyden_exporters.formats import (
     trl_sft,
     trl_sft_tokens,
     turns,
+    unsloth,
+    verl_rl,
+    verl_sft,
 )
-from leyden_exporters.formats._format import Format, Write
+from leyden_exporters.formats._format import GROUP, Format, Write
 
 FORMATS: dict[str, Format] = {
     module.FORMAT.name: module.FORMAT
@@ -40,17 +44,41 @@ FORMATS: dict[str, Format] = {
         sharegpt,
         llama_factory,
         hf,
+        unsloth,
+        verl_rl,
+        verl_sft,
     )
 }
 """Every format that reads rollouts."""
+
+
+def formats() -> dict[str, Format]:
+    """Every format there is: ours, and those that other packages bring under the entry point group `leyden.exporters`.
+
+    One of ours keeps its name. Raises FormatUnknown for a plugin that cannot be loaded or is no format.
+    """
+    found = dict(FORMATS)
+    for point in entry_points(group=GROUP):
+        if point.name not in found:
+            try:
+                form = point.load()
+            except Exception as error:
+                raise FormatUnknown(f"the format {point.name!r} ({point.value}) cannot be loaded: {error}") from error
+            if not isinstance(form, Format):
+                raise FormatUnknown(f"the format {point.name!r} ({point.value}) is no leyden_exporters.formats.Format")
+            found[point.name] = form
+    return found
 
 
 def format_named(name: str) -> Format:
     """The format of that name. Raises FormatUnknown, which says the near ones."""
     if name in FORMATS:
         return FORMATS[name]
-    near = get_close_matches(name, FORMATS, n=3, cutoff=0.4) or sorted(FORMATS)
+    found = formats()
+    if name in found:
+        return found[name]
+    near = get_close_matches(name, found, n=3, cutoff=0.4) or sorted(found)
     raise FormatUnknown(f"no export format is called {name!r}; did you mean {', '.join(near)}?")
 
 
-__all__ = ["FORMATS", "Format", "Write", "format_named"]
+__all__ = ["FORMATS", "GROUP", "Format", "Write", "format_named", "formats"]

@@ -46,4 +46,4 @@ def row(conversation: Conversation) -> dict[str, Any]:
     return {"messages": messages, "tools": list(conversation.tools) or None}
 
 
-FORMAT = Format("axolotl", "conversations for Axolotl's chat_template datasets", write, (".jsonl",))
+FORMAT = Format("axolotl", "conversations for Axolotl's chat_template datasets", write, (".jsonl",), supervised=True)

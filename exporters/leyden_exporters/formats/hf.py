@@ -66,11 +66,16 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
         raise PathUnwritable(f"cannot write {path}: hf makes a folder, give a name without a suffix")
     with new_folder(path) as folder:
         data = folder / "train.parquet"
-        report = write_judged(rollouts, data, options, _SCHEMA, _row)
+        report = write_rows(rollouts, data, options)
         digest = hashlib.sha256(data.read_bytes()).hexdigest()
         card = _CARD.format(selection=options.selection or "everything", report=report.to_text(), digest=digest)
         (folder / "README.md").write_text(card, encoding="utf-8")
     return report
+
+
+def write_rows(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
+    """Write the rows alone, as `.parquet` or `.jsonl`."""
+    return write_judged(rollouts, path, options, _SCHEMA, _row)
 
 
 def _row(rollout: Rollout, reward: float | None, conversation: Conversation) -> dict[str, Any]:
@@ -84,4 +89,11 @@ def _row(rollout: Rollout, reward: float | None, conversation: Conversation) -> 
     }
 
 
-FORMAT = Format("hf", "a folder for the Hugging Face Hub, with a dataset card", write, ("",))
+FORMAT = Format(
+    "hf",
+    "a folder for the Hugging Face Hub, with a dataset card",
+    write,
+    ("", ".parquet", ".jsonl"),
+    write_rows,
+    supervised=True,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from leyden_exporters.errors import PathUnwritable
@@ -14,13 +14,7 @@ from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_store.turns import Rollout
 
-_INFO = {
-    "leyden": {
-        "file_name": "train.jsonl",
-        "formatting": "sharegpt",
-        "columns": {"messages": "conversations", "system": "system", "tools": "tools"},
-    }
-}
+_COLUMNS = {"messages": "conversations", "system": "system", "tools": "tools"}
 
 
 def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
@@ -29,8 +23,30 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
         raise PathUnwritable(f"cannot write {path}: llama-factory makes a folder, give a name without a suffix")
     with new_folder(path) as folder:
         report = sharegpt.write(rollouts, folder / "train.jsonl", options)
-        (folder / "dataset_info.json").write_text(json.dumps(_INFO, indent=2) + "\n", encoding="utf-8")
+        beside(folder, {"train": ["train.jsonl"]})
     return report
 
 
-FORMAT = Format("llama-factory", "a dataset folder for LLaMA-Factory", write, ("",))
+def beside(folder: Path, files: Mapping[str, Sequence[str]]) -> None:
+    """Write `dataset_info.json`: `leyden` is the training data, `leyden_validation` and the like the other parts.
+
+    LLaMA-Factory reads one file a data set: further shards are data sets of their own, `leyden_1`, `leyden_2`, …
+    """
+    info = {}
+    for split, names in files.items():
+        called = "leyden" if split == "train" else f"leyden_{split}"
+        for number, name in enumerate(names):
+            entry = {"file_name": name, "formatting": "sharegpt", "columns": _COLUMNS}
+            info[called if number == 0 else f"{called}_{number}"] = entry
+    (folder / "dataset_info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+
+
+FORMAT = Format(
+    "llama-factory",
+    "a dataset folder for LLaMA-Factory",
+    write,
+    ("", ".jsonl"),
+    sharegpt.write,
+    beside,
+    supervised=True,
+)

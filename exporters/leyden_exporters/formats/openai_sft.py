@@ -44,4 +44,4 @@ def plain(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return [{key: message[key] for key in _KEYS if message.get(key) is not None} for message in messages]
 
 
-FORMAT = Format("openai-sft", "OpenAI's supervised fine-tuning file", write, (".jsonl",))
+FORMAT = Format("openai-sft", "OpenAI's supervised fine-tuning file", write, (".jsonl",), supervised=True)

@@ -76,4 +76,4 @@ def _text(message: Message) -> str:
     return "".join(str(part.get("text", "")) for part in content)
 
 
-FORMAT = Format("sharegpt", "conversations as from/value pairs", write)
+FORMAT = Format("sharegpt", "conversations as from/value pairs", write, supervised=True)

@@ -53,4 +53,4 @@ def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     return {**call, "function": {**(call.get("function") or {}), "arguments": arguments(call)}}
 
 
-FORMAT = Format("trl-sft", "conversations (messages and tools) for TRL's SFTTrainer", write)
+FORMAT = Format("trl-sft", "conversations (messages and tools) for TRL's SFTTrainer", write, supervised=True)

@@ -1,0 +1,121 @@
+"""`leyden export` to a folder makes a snapshot: hashed, alike everywhere, whole or absent, traced to its spans."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+from leyden_exporters.errors import SnapshotBroken
+from leyden_exporters.snapshots import verify
+from tests.support.cli import Cli
+
+
+def test_a_snapshot_says_what_it_holds_and_where_it_came_from(cli: Cli) -> None:
+    cli("query", "save", "all", "--where", "1")
+    (made,) = cli.lines("export", "--format", "trl-sft", "--query", "all", "--out", "data", "--json")
+    folder = cli.folder / "data"
+    manifest = verify(folder)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "README.md",
+        "lineage.parquet",
+        "manifest.json",
+        "train.parquet",
+    ]
+    assert (manifest["query"]["name"], manifest["query"]["version"]) == ("all", 1)
+    assert manifest["sha256"] == made["sha256"]
+    assert manifest["rows"] == made["rows"] == pq.read_table(folder / "train.parquet").num_rows > 0
+    assert manifest["report"]["llm_spans"] == manifest["report"]["kept"] + sum(manifest["report"]["dropped"].values())
+    for machine in (str(cli.folder), os.uname().nodename):
+        assert machine not in (folder / "manifest.json").read_text()
+    assert load_dataset(str(folder), split="train", cache_dir=str(cli.folder / "cache")).num_rows == made["rows"]
+    (known,) = cli.lines("datasets", made["dataset_id"], "--json")
+    assert (known["kind"], known["sha256"], known["manifest"]) == ("snapshot", made["sha256"], manifest)
+    assert "snapshot" in cli("datasets").stdout
+    assert "as its manifest says" in cli("datasets", "--verify", folder).stdout
+
+
+def test_the_same_again_elsewhere_is_the_same_to_the_byte(cli: Cli, tmp_path: Path) -> None:
+    other = Cli(tmp_path / "elsewhere", f"chdb://{tmp_path}/elsewhere/store")
+    other.folder.mkdir()
+    cli("export", "--format", "otlp", "--out", "spans.pb")
+    other("ingest", cli.folder / "spans.pb")
+    for one in (cli, other):
+        one("export", "--format", "turns", "--out", "data", "--shard-rows", "4", "--data", "jsonl.zst")
+    names = sorted(p.name for p in (cli.folder / "data").iterdir())
+    assert sum(name.startswith("train-0000") for name in names) > 1
+    for name in names:
+        assert (cli.folder / "data" / name).read_bytes() == (other.folder / "data" / name).read_bytes(), name
+
+
+def test_a_changed_file_is_told(cli: Cli) -> None:
+    cli("export", "--format", "turns", "--out", "data", "--data", "jsonl")
+    with (cli.folder / "data" / "train.jsonl").open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(SnapshotBroken, match=r"train\.jsonl was changed"):
+        verify(cli.folder / "data")
+    assert "was changed" in cli.refused("datasets", "--verify", "data")
+    assert "already exists" in cli.refused("export", "--format", "turns", "--out", "data")
+
+
+def test_a_row_is_traced_to_its_spans_and_a_span_to_its_data_sets(cli: Cli) -> None:
+    (made,) = cli.lines("export", "--format", "trajectories", "--out", "data", "--json")
+    (turns,) = cli.lines("export", "--format", "turns", "--out", "turns.jsonl", "--json")
+    span = json.loads((cli.folder / "turns.jsonl").read_text().splitlines()[0])["span_id"]
+    (found,) = cli.lines("lineage", span, "--json")
+    assert found["kind"] == "span"
+    assert turns["dataset_id"] in [one["dataset_id"] for one in found["datasets"]]
+    (back,) = cli.lines("lineage", turns["dataset_id"], "--json")
+    assert (back["kind"], back["spans"]) == ("dataset", turns["rows"])
+    assert back["rollouts"]
+    assert "no data set, run" in cli.refused("lineage", "nothing")
+    assert span in cli("lineage", span).stdout
+    assert made["rows"] == 0
+
+
+def test_a_recipe_curates_splits_and_counts(cli: Cli) -> None:
+    (cli.folder / "recipe.toml").write_text('seed = 3\n[[steps]]\nstep = "dedup"\n[splits]\nvalidation = 0.5\n')
+    flags = ["--recipe", "recipe.toml", "--step", "length:min_turns=1"]
+    (made,) = cli.lines("export", "--format", "turns", "--out", "data", "--json", *flags)
+    manifest = made["manifest"]
+    assert [one["step"] for one in manifest["curation"]] == ["dedup", "length", "split train", "split validation"]
+    assert manifest["report"]["dropped"]["curated"] > 0
+    assert manifest["report"]["llm_spans"] == len(cli.lines("turns"))
+    assert sum(manifest["splits"].values()) == made["rows"]
+    assert set(manifest["splits"]) == {"train", "validation"}
+    one_file = ["--format", "turns", "--out", "x.jsonl", "--split", "validation=0.5"]
+    assert "give --out a folder" in cli.refused("export", *one_file)
+    assert "did you mean dedup" in cli.refused("export", "--format", "turns", "--out", "y", "--step", "dedupe")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["trl-sft", "trajectories"])
+def test_killed_anywhere_there_is_no_snapshot_or_a_whole_one(cli: Cli, form: str) -> None:
+    started = time.monotonic()
+    cli("export", "--format", form, "--out", "timed")
+    took = time.monotonic() - started
+    shutil.rmtree(cli.folder / "timed")
+    command = [sys.executable, "-m", "leyden", "export", "--format", form, "--out", "data"]
+    chance = random.Random(7)
+    for number in range(4):
+        with subprocess.Popen(
+            command, cwd=cli.folder, env=cli.env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as one:
+            time.sleep(took * (0.55 + 0.15 * number) * chance.uniform(0.95, 1.05))
+            one.send_signal(signal.SIGKILL)
+        if (cli.folder / "data").exists():
+            verify(cli.folder / "data")
+            shutil.rmtree(cli.folder / "data")
+    cli("export", "--format", form, "--out", "data")
+    verify(cli.folder / "data")
+    assert [p.name for p in cli.folder.iterdir() if p.name.endswith(".partial")] == []
