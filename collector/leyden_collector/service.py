@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from leyden_collector import metrics
 from leyden_collector.access import Access, is_loopback
@@ -25,6 +26,7 @@ from leyden_collector.otlp_grpc import OtlpGrpc
 from leyden_collector.processors import Pipeline
 from leyden_collector.processors.config import make
 from leyden_collector.processors.tail import Tail
+from leyden_collector.self_trace import SelfTrace
 from leyden_collector.settings import Settings
 from leyden_collector.spool_folder import spool_folder
 from leyden_store.audit import AuditLog
@@ -96,7 +98,19 @@ def serve(
         auditor.start()
         if tail is not None:
             tail.start()
-        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5), ready)
+        own = (
+            SelfTrace(settings.self_trace.endpoint or url, "" if settings.self_trace.endpoint else token)
+            if settings.self_trace.enabled
+            else None
+        )
+        server = _Server(
+            uvicorn.Config(
+                app if own is None else own.over(app),
+                log_level="warning", access_log=False, timeout_graceful_shutdown=5,
+            ),
+            ready,
+            own.stop if own is not None else lambda: None,
+        )  # fmt: skip
         try:
             with beside:
                 server.run(sockets=[listener])
@@ -115,14 +129,19 @@ def serve(
 class _Server(uvicorn.Server):
     """Says when it takes requests, and ends well on SIGINT and SIGTERM: uvicorn's own would die of them."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await run_in_threadpool(self._on_stop)  # while requests are still taken: its last words may be to us
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

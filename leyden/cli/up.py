@@ -32,6 +32,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--spool", type=Path, metavar="DIR", help="where requests wait for the store (default: beside it)"
     )
+    parser.add_argument(
+        "--self-trace",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="trace the collector itself, to itself or an OTLP/HTTP URL",
+    )
     parser.add_argument("--log-format", choices=["text", "json"], help="default: text")
     parser.set_defaults(run=run)
 
@@ -48,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         "grpc": False if args.no_grpc else None,
         "grpc_port": args.grpc_port,
         "spool": {"folder": args.spool} if args.spool else None,
+        "self_trace": None if args.self_trace is None else {"enabled": True, "endpoint": args.self_trace or None},
         "logging": {"format": args.log_format} if args.log_format else None,
     }
     settings = Settings.load(args.config, {name: value for name, value in given.items() if value is not None})
