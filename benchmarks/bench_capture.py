@@ -1,0 +1,178 @@
+"""What capture adds to one call of a model, beside OpenTelemetry's own instrumentation of the openai client alone.
+
+    python benchmarks/bench_capture.py [--rounds N] [--json]
+
+Each arm is a process of its own with a real openai client, whose transport answers at once from memory. The arms take
+turns of some calls each, in one run, and what a call takes without any instrumentation is subtracted. Spans go to a sink
+on 127.0.0.1, which reads and forgets them. `genai` is opentelemetry-instrumentation-genai-openai under the stock SDK with
+its defaults and content on; the others are the same program under Leyden's environment variables alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from leyden_instrumentation import environment
+
+CALLS = 20
+"""Calls in a turn of one arm."""
+
+ARMS: dict[str, dict[str, str]] = {
+    "none": {},
+    "genai": {},
+    "leyden, genai": {"LEYDEN_OPENAI_INSTRUMENTATION": "genai", "LEYDEN_TOKEN_IDS": "off"},
+    "leyden, genai, token ids": {"LEYDEN_OPENAI_INSTRUMENTATION": "genai"},
+    "leyden, default": {},
+}
+CONVERSATIONS = {"short": (2, 200), "long": (40, 800)}
+"""Messages, and characters in each."""
+
+
+class Sink:
+    """Takes OTLP and forgets it."""
+
+    def __init__(self) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+
+class Arm:
+    """A worker process; `take` has it make some calls and returns the seconds of each."""
+
+    def __init__(self, name: str, url: str) -> None:
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LEYDEN_", "PYTHONPATH"))}
+        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OPENAI_API_KEY": "none"}
+        if name.startswith("leyden"):
+            env = environment(env | ARMS[name], endpoint=url, rollout_id="bench")
+        command = [sys.executable, __file__, "--worker", "genai" if name == "genai" else "plain"]
+        self._process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def take(self, kind: str, calls: int = CALLS) -> list[float]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([kind, calls]), file=self._process.stdin, flush=True)
+        found: list[float] = json.loads(self._process.stdout.readline())
+        return found
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+
+def worker(instrument: bool) -> int:
+    import httpx2
+    from openai import OpenAI
+
+    if instrument:
+        _stock()
+
+    def reply(request: httpx2.Request) -> httpx2.Response:
+        asked = json.loads(request.content)
+        ids: dict[str, Any] = {}
+        choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "word " * 40}}
+        if asked.get("return_token_ids"):
+            ids = {"prompt_token_ids": list(range(sum(len(m["content"]) for m in asked["messages"]) // 4))}
+            choice |= {"token_ids": list(range(40))}
+            choice["logprobs"] = {"content": [{"token": "word", "logprob": -0.5, "top_logprobs": []}] * 40}
+        usage = {"prompt_tokens": 9, "completion_tokens": 40, "total_tokens": 49}
+        head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "usage": usage}
+        return httpx2.Response(200, json=head | ids | {"choices": [choice | {"finish_reason": "stop"}]})
+
+    client = OpenAI(base_url="http://localhost/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(reply)))
+    for line in sys.stdin:
+        kind, calls = json.loads(line)
+        count, length = CONVERSATIONS[kind]
+        messages: Any = [
+            {"role": ("user", "assistant")[i % 2], "content": "text " * (length // 5)} for i in range(count)
+        ]
+        taken = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            client.chat.completions.create(model="m", messages=messages)
+            taken.append(time.perf_counter() - start)
+        print(json.dumps(taken), flush=True)
+    return 0
+
+
+def _stock() -> None:
+    """OpenTelemetry's instrumentation and SDK as their documentation sets them up."""
+    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    OpenAIInstrumentor().instrument()
+
+
+def measure(rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds that each arm adds to a call, by conversation.
+
+    The median over rounds, without the first, of an arm's median call less that of the bare client in the same round:
+    what else the machine does falls on both.
+    """
+    sink = Sink()
+    arms = {name: Arm(name, sink.url) for name in ARMS}
+    added: dict[str, dict[str, float]] = {}
+    for kind in CONVERSATIONS:
+        taken = [{name: statistics.median(arm.take(kind)) for name, arm in arms.items()} for _ in range(rounds + 1)][1:]
+        added[kind] = {
+            name: 1000 * statistics.median(one[name] - one["none"] for one in taken) for name in ARMS if name != "none"
+        }
+        added[kind]["(a call without any)"] = 1000 * statistics.median(one["none"] for one in taken)
+    for arm in arms.values():
+        arm.close()
+    return added
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--worker", choices=["plain", "genai"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.worker:
+        return worker(args.worker == "genai")
+    added = measure(args.rounds)
+    if args.json:
+        print(json.dumps(added))
+        return 0
+    for kind, arms in added.items():
+        count, length = CONVERSATIONS[kind]
+        print(f"{kind}: {count} messages of {length} characters; ms added to a call")
+        for name, milliseconds in arms.items():
+            ratio = f"  {milliseconds / arms['genai']:.2f} × genai alone" if name.startswith("leyden") else ""
+            print(f"  {name:26} {milliseconds:6.3f}{ratio}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
