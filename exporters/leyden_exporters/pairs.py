@@ -45,7 +45,7 @@ def pairs(rollouts: Iterable[Rollout], options: Options, report: Report) -> Iter
     tasks: dict[tuple[str, str], list[_Candidate]] = {}
     for rollout in rollouts:
         reward, source = rollout_reward(rollout, options)
-        report.rollouts += 1
+        report.begin(rollout)
         report.rewards[source] += 1
         selected, rows = select(rollout, options)
         report.add(rows)

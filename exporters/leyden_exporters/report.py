@@ -9,7 +9,7 @@ from typing import Any
 
 from leyden_exporters.reasons import Reason
 from leyden_exporters.span_rows import SpanRow, SpanRows
-from leyden_store.turns import Turn
+from leyden_store.turns import Rollout, Turn
 
 __all__ = ["Reason", "Report", "SpanRow"]
 
@@ -22,7 +22,8 @@ class Report:
     written: rows in the output (trajectories, conversations, pairs, …)
     origins: how each chain of turns began (`forest.OriginKind`): forks and breaks are counted here
     rewards: where each rollout's reward was found (`rewards.Source`)
-    notes:   further counts: zero_variance, ungrouped, without_logprobs, mixed_policies, cut, further_choices, …
+    notes:   further counts: zero_variance, ungrouped, without_logprobs, mixed_policies, cut, further_choices,
+             stitched_traces, left_apart, …
     """
 
     rollouts: int = 0
@@ -37,6 +38,13 @@ class Report:
     def add(self, rows: Iterable[SpanRow]) -> None:
         """Record what became of some spans."""
         self.spans.add(rows)
+
+    def begin(self, rollout: Rollout) -> None:
+        """Count a rollout, and what stitching did to its traces."""
+        self.rollouts += 1
+        for name, count in (("stitched_traces", rollout.stitched), ("left_apart", rollout.left_apart)):
+            if count:
+                self.notes[name] += count
 
     def choices(self, turns: Iterable[Turn], used: int = 0) -> None:
         """Count the choices after the first (n > 1) that are not in the output."""

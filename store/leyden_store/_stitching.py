@@ -8,6 +8,7 @@ it. Where several could come before, it stays apart, and that is counted.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -47,6 +48,13 @@ class Stitches:
         if own != first:
             self.joins[own] = first
             self.notes[trace] = note
+
+
+def wanted(asked: bool | None) -> bool:
+    """Whether to stitch: as asked, else as the environment says; it is on unless switched off."""
+    if asked is not None:
+        return asked
+    return os.environ.get("LEYDEN_STITCHING", "").strip().lower() not in ("off", "false", "no", "0")
 
 
 def stitch(groups: Sequence[Sequence[Read]], tree: SpanTree, placed: Mapping[Key, Place]) -> Stitches:

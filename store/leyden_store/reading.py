@@ -12,7 +12,7 @@ from typing import Any
 from leyden_store._doubles import Read, fold
 from leyden_store._placing import Place, places
 from leyden_store._rewards import rewards_of
-from leyden_store._stitching import Stitches, stitch
+from leyden_store._stitching import Stitches, stitch, wanted
 from leyden_store._turn import make_turn
 from leyden_store.dialects import Unreadable, looks_like_llm, recognise
 from leyden_store.spans import Span
@@ -23,19 +23,19 @@ __all__ = ["PostedReward", "read_rollouts"]
 
 
 def read_rollouts(
-    spans: Iterable[Span], rewards: Iterable[PostedReward] = (), *, stitching: bool = True
+    spans: Iterable[Span], rewards: Iterable[PostedReward] = (), *, stitching: bool | None = None
 ) -> list[Rollout]:
     """Read every rollout among the spans, by start time.
 
-    A span's rollout is the one it or a span above it names, else its trace, named by the first of several that are one
-    conversation unless `stitching` is off. Every LLM span is a turn or is dropped with a reason. `rewards` are those
-    posted from outside; one that names nothing here is left out.
+    A span's rollout is the one it or a span above it names, else its trace; traces that are one conversation are named
+    by the first, unless `stitching` is off (None: as LEYDEN_STITCHING says, on without it). Every LLM span is a turn or
+    is dropped with a reason. `rewards` are those posted from outside; one that names nothing here is left out.
     """
     tree = build(spans)
     placed = places(tree)
     reads, lost = _read_calls(tree, placed)
     groups = fold(reads, tree)
-    stitches = stitch(groups, tree, placed) if stitching else Stitches()
+    stitches = stitch(groups, tree, placed) if wanted(stitching) else Stitches()
     rollout_of = _Rollouts(placed, groups, stitches)
     tool_ids = _tool_ids(groups, rollout_of)
     gathered: dict[str, _Gathered] = {}

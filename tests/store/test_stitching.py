@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leyden_exporters.formats.turns import FORMAT
+from leyden_exporters.options import Options
 from leyden_store.reading import read_rollouts
 from leyden_store.spans import Span
 from leyden_store.turns import Rollout
@@ -99,6 +103,12 @@ def _fields(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in Span.__dataclass_fields__}
 
 
+def test_an_export_says_how_many_traces_were_joined_and_left_apart(tmp_path: Path) -> None:
+    spans = [*talk("a", ["same", "two", "end"]), *talk("b", ["same", "zwei"], start=1)]
+    report = FORMAT.write(read_rollouts(spans), tmp_path / "turns.jsonl", Options())
+    assert (report.notes["stitched_traces"], report.notes["left_apart"]) == (1, 2)
+
+
 def test_only_traces_without_a_root_or_a_rollout_are_stitched() -> None:
     first, second = talk("a", ["one", "two"])
     fields = _fields(second)
@@ -115,8 +125,10 @@ def test_what_comes_too_late_or_from_another_service_is_another_conversation() -
     assert found([first, Span(**{**_fields(second), "service": "other"})]) == [["a0"], ["a1"]]
 
 
-def test_it_can_be_switched_off() -> None:
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(talk("a", ["one", "two"]), stitching=False) == [["a0"], ["a1"]]
+    monkeypatch.setenv("LEYDEN_STITCHING", "off")
+    assert found(talk("a", ["one", "two"])) == [["a0"], ["a1"]]
 
 
 replies = st.lists(st.sampled_from(["one", "two"]), min_size=1, max_size=4)

@@ -72,7 +72,7 @@ def _read(
 ) -> Iterator[tuple[Rollout, float | None, Conversation]]:
     for rollout in rollouts:
         reward, source = rollout_reward(rollout, options)
-        report.rollouts += 1
+        report.begin(rollout)
         report.rewards[source] += 1
         made, rows = conversations(rollout, options)
         report.add(rows)

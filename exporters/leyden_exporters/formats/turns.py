@@ -62,7 +62,7 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
     report = Report()
     with new_rows(path, _SCHEMA) as file:
         for rollout in rollouts:
-            report.rollouts += 1
+            report.begin(rollout)
             report.add(unread(span) for span in rollout.dropped)
             retried = superseded(rollout, options)
             for turn in rollout.turns:
