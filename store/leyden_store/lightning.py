@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,6 +39,9 @@ from leyden_store.turns import Rollout, Turn
 
 _BATCH = 256
 """Rollouts read at once: bounds memory by this many rollouts' spans, and makes one query serve them all."""
+
+_LARGEST_BATCH = 1024
+"""Traces that name no rollout may be calls of one conversation: those that follow each other are read at once."""
 
 
 class LightningStore:
@@ -282,14 +284,19 @@ class LightningStore:
             self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
 
     def _batches(self, selection: Selection) -> Iterator[list[dict[str, Any]]]:
-        found = iter(
-            self.connection.rows(
-                sql.query("rollouts").replace("{selection}", selection.trace_ids),
-                selection.parameters,
-                _settings(selection),
-            )
+        found = self.connection.rows(
+            sql.query("rollouts").replace("{selection}", selection.trace_ids),
+            selection.parameters,
+            _settings(selection),
         )
-        while batch := list(islice(found, _BATCH)):
+        batch: list[dict[str, Any]] = []
+        for row in found:
+            together = batch and len(batch) < _LARGEST_BATCH and _unnamed(batch[-1]) and _unnamed(row)
+            if len(batch) >= _BATCH and not together:
+                yield batch
+                batch = []
+            batch.append(row)
+        if batch:
             yield batch
 
     def _spans(self, batch: list[dict[str, Any]], selection: Selection) -> Iterator[Span]:
@@ -325,6 +332,11 @@ def _settings(selection: Selection) -> Settings:
 def _own(selection: Selection) -> Settings | None:
     """Settings for our own SQL: a trace that two projects share is read in part."""
     return _settings(selection) if selection.project else None
+
+
+def _unnamed(row: dict[str, Any]) -> bool:
+    """Whether the row is a trace that names no rollout."""
+    return list(row["trace_ids"]) == [row["rollout_id"]]
 
 
 def _where(batch: list[dict[str, Any]]) -> dict[str, Any]:
