@@ -55,7 +55,7 @@ class Endpoints:
 def serve(
     settings: Settings,
     on_ready: Callable[[Endpoints], None],
-    extend: Callable[[FastAPI, LightningStore], AbstractContextManager[None]] | None = None,
+    extend: Callable[[FastAPI, LightningStore], AbstractContextManager[object]] | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is told where, once requests are taken.
 

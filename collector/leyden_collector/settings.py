@@ -67,7 +67,13 @@ class TriggersTable(_Table):
     """Whether triggers are looked at while the collector runs, and how often, in seconds."""
 
     enabled: bool = True
-    every_s: float = Field(15.0, gt=0)
+    every_s: float = Field(default=15.0, gt=0)
+
+
+class PageTable(_Table):
+    """The trace page. tokenizer: a folder or hub name, to show tokens as text; None shows their ids."""
+
+    tokenizer: str | None = None
 
 
 class Settings(BaseSettings):
@@ -91,6 +97,7 @@ class Settings(BaseSettings):
     logging: LoggingTable = LoggingTable()
     self_trace: SelfTraceTable = SelfTraceTable()
     triggers: TriggersTable = TriggersTable()
+    page: PageTable = PageTable()
 
     @classmethod
     def load(cls, config: Path | None = None, given: Mapping[str, Any] | None = None) -> Self:

@@ -32,6 +32,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--spool", type=Path, metavar="DIR", help="where requests wait for the store (default: beside it)"
     )
+    parser.add_argument("--tokenizer", metavar="M", help="shows tokens as text in the trace page: a folder or hub name")
     parser.add_argument(
         "--self-trace",
         nargs="?",
@@ -55,18 +56,20 @@ def run(args: argparse.Namespace) -> int:
         "grpc": False if args.no_grpc else None,
         "grpc_port": args.grpc_port,
         "spool": {"folder": args.spool} if args.spool else None,
+        "page": {"tokenizer": args.tokenizer} if args.tokenizer else None,
         "self_trace": None if args.self_trace is None else {"enabled": True, "endpoint": args.self_trace or None},
         "logging": {"format": args.log_format} if args.log_format else None,
     }
     settings = Settings.load(args.config, {name: value for name, value in given.items() if value is not None})
     set_up(settings.logging)
 
-    def extend(_app: FastAPI, store: LightningStore) -> AbstractContextManager[None]:
-        if not settings.triggers.enabled:
-            return nullcontext()
-        from leyden.triggers.watch import watching
+    def extend(app: FastAPI, store: LightningStore) -> AbstractContextManager[object]:
+        from leyden.page import add_page
+        from leyden.triggers.watch import Watch
 
-        return watching(store, settings.store, settings.triggers.every_s)
+        watch = Watch(store, settings.store, settings.triggers.every_s) if settings.triggers.enabled else None
+        add_page(app, store, settings.page.tokenizer, watch.fire if watch else None)
+        return watch or nullcontext()
 
     serve(settings, _ready, extend)
     return 0
@@ -75,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
 def _ready(at: Endpoints) -> None:
     grpc = f" and {at.grpc} (OTLP/gRPC)" if at.grpc else ""
     print(
-        f"Leyden takes traces at {at.http} (OTLP/HTTP){grpc}, ClickHouse queries at {at.http}/clickhouse, "
-        f"API at {at.http}/docs",
+        f"Leyden takes traces at {at.http} (OTLP/HTTP){grpc}; look at them there in a browser; "
+        f"ClickHouse queries at {at.http}/clickhouse, API at {at.http}/docs",
         flush=True,
     )
     print("Record an agent:  leyden run -- python agent.py        Stop: Ctrl-C", flush=True)

@@ -1,0 +1,133 @@
+"""The page in a real browser: links, keys, forms, accessibility, hostile spans, and traces that are very long."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.dashboards.trace_page.conftest import LARGE_ROLLOUT, LARGE_TRACE, PAYLOAD, SPANS, TOKENS
+from tests.support.browser import chromium
+
+VIEWS = {
+    "traces": "/",
+    "trace": f"/traces/{1:032x}",
+    "rollout": "/rollouts/task/0",
+    "group": "/groups/task?a=task/0&b=task/1",
+    "sessions": "/sessions",
+    "queries": "/queries",
+    "runs": "/runs",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A tab in which nothing may go wrong unheard."""
+    faults: list[str] = []
+    tab = browser.new_page(viewport={"width": 1280, "height": 800})
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+    tab.on("dialog", lambda dialog: faults.append(dialog.message))
+    yield tab
+    tab.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_is_accessible_in_either_scheme(browser: Browser, page_url: str, view: str, scheme: str) -> None:
+    """axe-core's rules of WCAG 2.1 A and AA, contrast included. LEYDEN_SCREENSHOTS=DIR keeps a picture of each."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
+    tab.goto(page_url + VIEWS[view])
+    if view == "trace":
+        tab.keyboard.press("o")
+    if folder := os.environ.get("LEYDEN_SCREENSHOTS"):
+        tab.screenshot(path=Path(folder) / f"{view}-{scheme}.png")
+    rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+    found = Axe().run(tab, options=rules)
+    tab.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_from_the_list_to_a_trace_to_its_rollout_and_back(page: Page, page_url: str) -> None:
+    page.goto(page_url)
+    page.get_by_role("link", name="shop assistant").first.click()
+    page.get_by_role("link", name="conversation and training view").click()
+    assert page.locator("h1").inner_text() == "Rollout task/2"
+    page.get_by_role("link", name="span", exact=True).first.click()
+    page.locator("li:target details[open]").wait_for()
+    page.go_back()
+    page.get_by_role("link", name="task", exact=True).click()
+    page.get_by_label("task/0 on the left").check()
+    page.get_by_label("task/1 on the right").check()
+    page.get_by_role("button", name="Compare").click()
+    assert page.locator(".sides section").count() == 2
+
+
+def test_keys_search_move_and_open(page: Page, page_url: str) -> None:
+    page.goto(page_url)
+    page.keyboard.press("/")
+    page.keyboard.type("answer 2 j")
+    assert page.locator("#search").input_value() == "answer 2 j"  # letters are letters while one types
+    page.locator("#search").fill("answer 2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**q=answer*")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/traces/*")
+    page.keyboard.press("o")
+    assert page.locator("details[open]").count() == page.locator("main details").count()
+    page.keyboard.press("o")
+    assert page.locator("details[open]").count() == 0
+
+
+def test_a_reward_is_given_by_the_form(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/rollouts/task/2")
+    page.get_by_label("Name").fill("style")
+    page.get_by_label("Value").fill("0.75")
+    page.get_by_label("Why").fill("clear & short")
+    page.get_by_role("button", name="Give").click()
+    assert "style 0.75 clear & short by page" in " ".join(page.locator("ul.rewards").inner_text().split())
+
+
+@pytest.mark.parametrize(
+    "path", [f"/traces/{50:032x}", f"/rollouts/{quote(PAYLOAD)}", f"/groups/{quote(PAYLOAD)}", "/", "/?q=script"]
+)
+def test_a_hostile_span_runs_nothing(page: Page, page_url: str, path: str) -> None:
+    page.goto(page_url + path)
+    page.keyboard.press("o")
+    page.wait_for_timeout(100)
+    assert page.title() != "owned"
+    assert page.locator("main img").count() == 0
+
+
+def test_ten_thousand_spans_are_there_and_the_last_is_reached(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/traces/{LARGE_TRACE}#s{SPANS:016x}", timeout=60_000)
+    assert page.locator(".waterfall li").count() == SPANS
+    last = page.locator(f"#s{SPANS:016x}")
+    assert last.locator("details[open]").count() == 1
+    assert last.is_visible()
+
+
+def test_a_hundred_thousand_tokens_are_there_and_only_those_in_sight_are_laid_out(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/rollouts/{LARGE_ROLLOUT}", timeout=60_000)
+    assert page.locator(".tokens .tok").count() == TOKENS
+    assert page.locator(".tokens .tok.t").count() == 10
+    page.locator(".tokens .tok").last.scroll_into_view_if_needed()
+    assert page.locator(".tokens .tok").last.is_visible()
+    hidden = page.evaluate(
+        "() => [...document.querySelectorAll('.tokens')]"
+        ".filter((block) => !block.firstElementChild.checkVisibility({contentVisibilityAuto: true})).length"
+    )
+    assert hidden > TOKENS / 400 * 0.8
