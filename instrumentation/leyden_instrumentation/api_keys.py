@@ -17,8 +17,8 @@ _SHAPES = re.compile(
     r"|\b[Bb]asic\s+[\w+/=]{8,}|(?<=uthorization['\"]: ['\"])[^'\"]+|(?<=pi-key['\"]: ['\"])[^'\"]+"
 )
 _LONGEST = 4096
-"""Characters; in longer texts, which are conversations, only keys of this process are looked for. Headers, arguments and
-errors are shorter, and a scan for shapes costs a millisecond for every 10,000 characters.
+"""Characters; in longer texts, which are conversations, only keys of this process are looked for. Headers, arguments
+and errors are shorter, and a scan for shapes costs a millisecond for every 10,000 characters.
 """
 _SHORTEST = 8
 """Characters; what is shorter, such as `none`, is no secret and may be any word."""
