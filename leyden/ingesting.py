@@ -1,4 +1,4 @@
-"""`leyden ingest`: OTLP files into the store, through the collector where one holds it."""
+"""`leyden ingest`: OTLP files, and what other tools export, into the store; by the collector where one holds it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from leyden.importing import Bad, Source, sniff, spans_of
 from leyden.posting import Collector, Refused
 from leyden_collector.intake import REASONS, Signal
 from leyden_collector.log_records import checked
@@ -16,10 +17,13 @@ from leyden_collector.processors import Pipeline
 from leyden_store.errors import OtlpInvalid
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
-from leyden_store.otlp import decode_traces, json_to_protobuf
+from leyden_store.otlp import decode_traces, encode_traces, json_to_protobuf
 from leyden_store.spans import Span
 
 _SUFFIXES = (".pb", ".json", ".jsonl")
+
+_AT_ONCE = 4096
+"""Spans of another tool's export that are stored at once."""
 
 
 @dataclass(slots=True)
@@ -32,17 +36,25 @@ class Ingested:
     failures: list[str] = field(default_factory=list)
 
 
-def ingest(store: LightningStore, paths: Sequence[Path], pipeline: Pipeline | None = None) -> Ingested:
+def ingest(
+    store: LightningStore, paths: Sequence[Path], pipeline: Pipeline | None = None, source: Source | None = None
+) -> Ingested:
     """Store every span and GenAI log record of the files; a file that cannot be read is named and the others go on.
 
     A folder means the OTLP files in it. A file is stored whole or not at all; storing it again changes nothing.
     Log records (`.logs.pb`, `.logs.json`, `.logs.jsonl`) join their spans by ids when they are read, whichever came
     first. The pipeline's processors run where no collector does it.
+
+    source: the tool whose export the files are; None finds out. Of those, records that are none are named by line, and
+    the others are stored; ids stay the same, so that a file folds when it comes again.
     """
     done = Ingested()
     for file in (file for path in paths for file in _files(path)):
         with _noted(file, done):
-            if _is_logs(file):
+            origin = source or sniff(file)
+            if origin is not None:
+                done.spans += _store_foreign(store, file, origin, pipeline, done)
+            elif _is_logs(file):
                 done.log_records += _store_logs(store, file, pipeline, done)
             else:
                 done.spans += _store_spans(store, file, pipeline)
@@ -58,6 +70,27 @@ def _store_spans(store: LightningStore, file: Path, pipeline: Pipeline | None) -
         spans += len(found)
     _into_store(store, "traces", [r for r in (_processed(r, "traces", pipeline) for r in requests) if r])
     return spans
+
+
+def _store_foreign(store: LightningStore, file: Path, source: Source, pipeline: Pipeline | None, done: Ingested) -> int:
+    """Store the spans of another tool's export, some thousand at a time; how many."""
+    stored, waiting = 0, list[Span]()
+
+    def store_waiting() -> int:
+        request = _processed(encode_traces(waiting), "traces", pipeline) if waiting else b""
+        if request:
+            _into_store(store, "traces", [request])
+        return len(waiting)
+
+    for found in spans_of(file, source):
+        if isinstance(found, Bad):
+            done.failures.append(f"{file}: {found.where}: {found.why}")
+            continue
+        waiting.append(found)
+        if len(waiting) == _AT_ONCE:
+            stored += store_waiting()
+            waiting.clear()
+    return stored + store_waiting()
 
 
 def _store_logs(store: LightningStore, file: Path, pipeline: Pipeline | None, done: Ingested) -> int:
@@ -97,7 +130,7 @@ def _noted(file: Path, done: Ingested) -> Iterator[None]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+        return sorted(file for file in path.iterdir() if file.suffix in (*_SUFFIXES, ".parquet"))
     return [path]
 
 
@@ -121,7 +154,7 @@ def _requests(file: Path) -> Iterator[bytes]:
                     except OtlpInvalid as error:
                         raise OtlpInvalid(f"line {number}: {error}") from error
         case suffix:
-            raise OtlpInvalid(f"{suffix or 'no suffix'} is no OTLP file's; give {', '.join(_SUFFIXES)}")
+            raise OtlpInvalid(f"{suffix or 'no suffix'} is no OTLP file's; give {', '.join(_SUFFIXES)}, or say --from")
 
 
 def _check_ids(spans: Sequence[Span]) -> None:

@@ -127,8 +127,9 @@ class Labels:
         at = self.find(target)
         of = "RolloutId = {a:String}" + (" AND TraceId = {b:String} AND SpanId = {c:String}" if at.span_id else "")
         return self._connection.rows(
-            "SELECT * FROM (SELECT Kind AS kind, Author AS author, '' AS name, CAST(NULL, 'Nullable(Float64)') AS value, Text AS text,"
-            f" TraceId AS trace_id, SpanId AS span_id, toString(Timestamp) AS at FROM annotations FINAL WHERE {of}"
+            "SELECT * FROM (SELECT Kind AS kind, Author AS author, '' AS name,"
+            " CAST(NULL, 'Nullable(Float64)') AS value, Text AS text, TraceId AS trace_id, SpanId AS span_id,"
+            f" toString(Timestamp) AS at FROM annotations FINAL WHERE {of}"
             " UNION ALL SELECT 'score', Source, Name, Value, Explanation, TraceId, SpanId, toString(Timestamp)"
             f" FROM rewards FINAL WHERE {of}) ORDER BY at",
             {"a": at.rollout_id, "b": at.trace_id, "c": at.span_id},
