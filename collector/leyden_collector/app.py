@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from leyden_collector import api, otlp_http, state
 from leyden_collector.access import Access
 from leyden_collector.api import errors
+from leyden_collector.api.parts import Parts
+from leyden_collector.audit import Auditor
 from leyden_collector.door import Door
 from leyden_collector.exposition import Family
 from leyden_collector.gateway import Gateway, elsewhere
@@ -25,14 +27,15 @@ def create_app(
     lanes: Lanes,
     gateway: Gateway | None,
     access: Access,
+    auditor: Auditor,
     families: Callable[[], Iterable[Family]],
 ) -> FastAPI:
     """Put the routes together. The caller starts and stops the parts."""
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
     app.include_router(otlp_http.router(intake, access))
     app.include_router(state.router(lanes, families))
-    app.include_router(api.router(store))
-    app.add_middleware(Door, access=access)
+    app.include_router(api.router(Parts(store, access, auditor)))
+    app.add_middleware(Door, access=access, auditor=auditor)
     if not access.enforced:
         app.add_middleware(LocalNamesOnly)
     errors.install(app)

@@ -11,8 +11,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from leyden_collector.access import WRONG_WINDOW_S, Access, Grant, KeyUnknown, TooManyTries
+from leyden_collector.access import WRONG_WINDOW_S, Access, Grant, KeyUnknown, ScopeMissing, TooManyTries
 from leyden_collector.api.errors import answer
+from leyden_collector.audit import Auditor
+from leyden_store.audit import Action
 from leyden_store.errors import LeydenError
 from leyden_store.keys import Scope
 
@@ -27,9 +29,10 @@ _ANY_SCOPE = {("POST", "/api/flush")}
 class Door:
     """Middleware. A request that passes has its Grant in `request.state.grant`."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, auditor: Auditor) -> None:
         self._app = app
         self._access = access
+        self._auditor = auditor
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401, 403 or 429."""
@@ -37,11 +40,20 @@ class Door:
             try:
                 grant = await grant_of(Request(scope), self._access)
                 _require(grant, scope["method"], scope["path"])
+                if not scope["path"].startswith("/api/"):
+                    self._let_into_pages(grant, scope)
             except LeydenError as error:
                 await answer(error, headers_of(error))(scope, receive, send)
                 return
             scope.setdefault("state", {})["grant"] = grant
         await self._app(scope, receive, send)
+
+    def _let_into_pages(self, grant: Grant, scope: AsgiScope) -> None:
+        """Pages are of every project, and what is read there is written down as their path."""
+        if grant.project:
+            raise ScopeMissing(f"the key {grant.name!r} is for the project {grant.project!r}; pages show them all")
+        if not scope["path"].startswith("/static/"):
+            self._auditor.note(grant, Action.READ, f"page {scope['path']}")
 
 
 async def grant_of(request: Request, access: Access) -> Grant:

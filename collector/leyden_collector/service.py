@@ -84,7 +84,9 @@ def serve(
         auditor = Auditor(AuditLog(store.connection), access)
         gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
         intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
-        app = create_app(store, intake, lanes, gateway, access, lambda: metrics.families(intake, lanes, pipeline, tail))
+        app = create_app(
+            store, intake, lanes, gateway, access, auditor, lambda: metrics.families(intake, lanes, pipeline, tail)
+        )
         beside = extend(app, store) if extend is not None else nullcontext()
 
         def ready() -> None:

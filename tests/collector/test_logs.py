@@ -63,7 +63,7 @@ def rejected(answer: Answer) -> tuple[int, str]:
 
 def messages(collector: Collector, trace: int) -> list[Any]:
     assert collector.flush().status == 200
-    turns = ask(f"{collector.url}/api/turns?where=TraceId%20=%20'{trace:032x}'").json()
+    turns = ask(f"{collector.url}/api/turns?where=TraceId%20=%20'{trace:032x}'").json()["items"]
     (turn,) = turns["items"] if isinstance(turns, dict) else turns
     return [message["content"] for message in turn["messages"]]
 
@@ -140,7 +140,7 @@ def test_a_score_in_a_record_rewards_by_span_or_by_reply(collector: Collector) -
         record.ClearField("body")
         assert rejected(send(collector, request)) == (0, "")
     collector.flush()
-    turns = ask(f"{collector.url}/api/turns?where=TraceId%20=%20'{18:032x}'").json()
+    turns = ask(f"{collector.url}/api/turns?where=TraceId%20=%20'{18:032x}'").json()["items"]
     (turn,) = turns["items"] if isinstance(turns, dict) else turns
     assert turn["rewards"] == {"one": 0.5, "two": 0.25}
 
@@ -177,7 +177,7 @@ def test_an_agent_that_tells_its_content_in_events_gives_the_turns_of_one_that_t
 
 
 def _turns(collector: Collector, rollout: str) -> list[Any]:
-    found = ask(f"{collector.url}/api/turns?where=RolloutId%20=%20'{rollout}'").json()
+    found = ask(f"{collector.url}/api/turns?where=RolloutId%20=%20'{rollout}'").json()["items"]
     turns = found["items"] if isinstance(found, dict) else found
     keys = ("turn_index", "messages", "response", "tools", "finish_reason", "usage", "params", "model", "status")
     return [{key: turn[key] for key in keys} for turn in turns]

@@ -129,11 +129,11 @@ def test_its_api_is_described_and_works(empty: Cli) -> None:
             "/api/turns",
             "/clickhouse",
         } <= set(paths)
-        trace = ask(f"{collector.url}/api/traces").json()[0]
+        trace = ask(f"{collector.url}/api/traces").json()["items"][0]
         assert ask(f"{collector.url}/api/traces/{trace['trace_id']}").status == 200
         assert ask(f"{collector.url}/api/traces/ffff").status == 404
-        assert len(ask(f"{collector.url}/api/turns?limit=1").json()) == 1
-        assert ask(f"{collector.url}/api/turns?where=0").json() == []
+        assert len(ask(f"{collector.url}/api/turns?limit=1").json()["items"]) == 1
+        assert ask(f"{collector.url}/api/turns?where=0").json()["items"] == []
         for bad in ("turns?where=nope", "turns?query=nope", "traces?where=file('/etc/hostname')=''", "traces?where=(("):
             answer = ask(f"{collector.url}/api/{bad}")
             assert (answer.status, list(answer.json())) == (400, ["detail"]), bad

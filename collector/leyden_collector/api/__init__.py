@@ -2,4 +2,18 @@
 
 from __future__ import annotations
 
-from leyden_collector.api.resources import router as router
+from fastapi import APIRouter
+
+from leyden_collector.api import audit, keys, queries, rewards, runs, search, sessions, stats, traces, turns
+from leyden_collector.api.errors import RESPONSES
+from leyden_collector.api.parts import Parts
+
+_RESOURCES = (traces, turns, sessions, search, rewards, queries, runs, stats, keys, audit)
+
+
+def router(parts: Parts) -> APIRouter:
+    """Every resource's routes. They are sync below: FastAPI runs them in its thread pool."""
+    routes = APIRouter(prefix="/api", responses=RESPONSES)
+    for resource in _RESOURCES:
+        routes.include_router(resource.router(parts))
+    return routes

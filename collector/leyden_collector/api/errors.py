@@ -26,14 +26,6 @@ from leyden_store.keys import KeyInvalid, KeyNotFound
 from leyden_store.runs import RunNotFound
 
 
-class CursorInvalid(LeydenError):
-    """The cursor is none that this API gave for this list."""
-
-
-class RequestInvalid(LeydenError):
-    """The request asks for what cannot be."""
-
-
 class ErrorDetail(BaseModel):
     """What is wrong, and with which part of the request."""
 
@@ -64,8 +56,6 @@ _STATUS: tuple[tuple[type[LeydenError], int], ...] = (
     (QueryError, 400),
     (OtlpInvalid, 400),
     (KeyInvalid, 400),
-    (CursorInvalid, 400),
-    (RequestInvalid, 400),
     (StoreError, 503),
 )
 
