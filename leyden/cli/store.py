@@ -1,10 +1,10 @@
-"""`leyden store migrate|stats|compact|quarantine`: look after the store."""
+"""`leyden store migrate|stats|compact|erase|quarantine`: look after the store."""
 
 from __future__ import annotations
 
 import argparse
 
-from leyden.cli import _store_quarantine
+from leyden.cli import _store_erase, _store_quarantine
 from leyden.cli._shared import add_store, open_store, print_json
 
 
@@ -20,6 +20,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compact.set_defaults(run=_compact)
     for action in (migrate, stats, compact):
         add_store(action)
+    _store_erase.add(actions)
     _store_quarantine.add(actions)
 
 

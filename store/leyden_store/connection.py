@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -144,6 +145,32 @@ class Connection:
             client.insert(
                 table, [[row[c] for c in columns] for row in rows], column_names=columns, settings={"async_insert": 0}
             )
+
+    def save(self, sql: str, path: Path) -> None:
+        """Run a SELECT; its rows go to a new file on this machine, in Native format under zstd."""
+        if isinstance(self.target, dsns.Embedded):  # its engine runs on this machine, here or in the collector
+            self.ddl(f"{sql} INTO OUTFILE {quoted(str(path.resolve()))} COMPRESSION 'zstd' FORMAT Native")
+            return
+        with self.client() as client, path.open("wb") as file:
+            from leyden_store._zstd import packed
+
+            with client.raw_stream(sql, fmt="Native") as stream, packed(file) as written:
+                shutil.copyfileobj(stream, written, 1 << 20)
+
+    def load(self, insert: str, path: Path) -> None:
+        """Insert a file that `save` wrote. `insert`: `INSERT INTO table (columns)`."""
+        if isinstance(self.target, dsns.Embedded):
+            self.ddl(f"{insert} FROM INFILE {quoted(str(path.resolve()))} COMPRESSION 'zstd' FORMAT Native")
+            return
+        table = insert.removeprefix("INSERT INTO ")
+        with self.client() as client, path.open("rb") as file:
+            client.raw_insert(table, insert_block=file, fmt="Native", compression="zstd")
+
+    def let_go(self) -> None:
+        """Let idle clients forget their last query: until its next one an embedded handle keeps the files it read."""
+        for idle in self._idle.values():
+            for client in list(idle.queue):
+                client.command("SELECT 1")
 
     def close(self) -> None:
         """Close every client and give the store up."""

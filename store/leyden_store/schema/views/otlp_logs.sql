@@ -50,4 +50,5 @@ FROM
                arrayJoin(resource_logs.scope_logs) AS scope_logs
         FROM (SELECT arrayJoin(resource_logs) AS resource_logs FROM otlp_logs)
     )
-);
+)
+WHERE NOT leyden_is_erased(TraceId, RolloutId, '');
