@@ -325,6 +325,20 @@ class _Failing(Processor):
         return True
 
 
+class _Adding(Processor):
+    """A plug-in that brings in a text."""
+
+    def span(self, span: Any, resource: Any) -> bool:
+        span.attributes.add(key="added").value.string_value = SECRETS["email"]
+        return True
+
+
+def test_what_a_plug_in_brings_in_is_redacted_after_it() -> None:
+    pipeline = Pipeline([_Adding(), *redacting("emails").processors])
+    (span,) = through(pipeline, [make_span(1)])
+    assert span.attributes == {"added": "[redacted:email]"}
+
+
 def test_what_a_processor_fails_on_is_rejected_and_never_stored() -> None:
     pipeline = Pipeline([_Failing()])
     processed = pipeline.traces(encode_traces([make_span(1), make_span(2), make_span(3)]))

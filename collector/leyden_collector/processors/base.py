@@ -17,17 +17,22 @@ class Processor:
     the resources and scopes, then the spans or log records.
 
     rule:   the name its counts go by in `/metrics`
+    adds_text: whether it may bring in a text that was not there, so that those after it must look again
     counts: things it did, by kind, e.g. `email` redacted; what it drops the pipeline counts
     """
 
     rule = "processor"
+    adds_text = True
 
     def __init__(self, rule: str = "") -> None:
         self.rule = rule or self.rule
         self.counts: Counter[str] = Counter()
 
     def idle(self, body: bytes) -> bool:
-        """Whether the encoded request certainly holds nothing to do; when all say so it is not even decoded."""
+        """Whether the encoded request certainly holds nothing to do; when all say so it is not even decoded.
+
+        It is called before every request, and of one processor for one request at a time.
+        """
         return False
 
     def resource(self, resource: Resource) -> None:

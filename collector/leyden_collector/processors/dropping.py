@@ -56,6 +56,7 @@ class Drop(Processor):
     """Drops what meets all conditions; with `keep`, what does not."""
 
     rule = "drop"
+    adds_text = False
 
     def __init__(self, conditions: Sequence[Condition], *, keep: bool = False, rule: str = "") -> None:
         super().__init__(rule or ("keep" if keep else "drop"))

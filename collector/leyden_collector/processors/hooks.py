@@ -36,5 +36,5 @@ def load(name: str, settings: Mapping[str, Any], rule: str = "") -> Processor:
             raise LeydenError(
                 f"the processor {name!r} has no method {method}; derive it from processors.base.Processor"
             )
-    made.rule = rule or name
+    made.rule, made.adds_text = rule or name, True
     return made

@@ -53,13 +53,17 @@ class Pipeline:
         return self._process(body, ExportLogsServiceRequest(), "logs", "resource_logs", "scope_logs", "log_records")
 
     def _process(self, body: bytes, request: Any, signal: str, resources: str, scopes: str, items: str) -> Processed:
-        if all(processor.idle(body) for processor in self.processors):
-            return Processed(body)
-        request.ParseFromString(body)
-        request.DiscardUnknownFields()  # nobody can look into them
         problems: Counter[str] = Counter()
         with self._lock:
+            if all([processor.idle(body) for processor in self.processors]):  # noqa: C419 - each is to look
+                return Processed(body)
+            request.ParseFromString(body)
+            request.DiscardUnknownFields()  # nobody can look into them
+            others = False
             for processor in self.processors:
+                if others:
+                    processor.idle(request.SerializeToString())
+                others = others or processor.adds_text
                 keep = processor.span if signal == "traces" else processor.log
                 for group in getattr(request, resources):
                     inner = getattr(group, scopes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -13,10 +12,11 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from leyden_collector.processors._token_data import is_token_data, token_data_out, without_token_data
 from leyden_collector.processors.base import Processor
+from leyden_collector.processors.looks import HEADER_MARKS, HIDDEN_BYTES, LOOKS
 from leyden_collector.processors.secrets import BUILTIN, SECRET_ATTRIBUTE, Secret
 from leyden_collector.processors.texts import change_pairs, change_text, change_value
 
-_SHORT = 64
+_SHORT, _REMEMBERED = 64, 8192
 
 
 class Redact(Processor):
@@ -26,6 +26,7 @@ class Redact(Processor):
     """
 
     rule = "redact"
+    adds_text = False
 
     def __init__(
         self,
@@ -37,15 +38,26 @@ class Redact(Processor):
         """builtin: names of built-in sets; patterns: kind → regular expression, its group `secret` being what goes."""
         super().__init__(rule)
         self._replacement = replacement
-        self._keys = "keys" in builtin
+        self._keys = self._headers = "keys" in builtin
         own = [Secret(kind, (), re.compile(pattern)) for kind, pattern in (patterns or {}).items()]
+        self._looks = [look for name in builtin for look in LOOKS[name]]
         self._secrets = [secret for name in builtin for secret in BUILTIN[name]] + own
-        self._scan = None if own else _scan(builtin)
-        self._short = lru_cache(maxsize=8192)(self._found)
+        self._all, self._own = tuple(self._secrets), tuple(own)
+        self._clean: set[str] = set()
 
     def idle(self, body: bytes) -> bool:
-        """A look for marks at the encoded bytes; patterns of the user's have none that are known."""
-        return self._scan is not None and self._scan.search(body) is None
+        """A look at the encoded bytes for what each built-in secret must have; the request is read for those alone.
+
+        Patterns of the user's have nothing that is known of them, and what escapes may hide is looked for in full.
+        """
+        if HIDDEN_BYTES.search(body) is not None:
+            self._secrets = list(self._all)
+            return False
+        lower = body.lower()
+        self._headers = self._keys and any(mark in lower for mark in HEADER_MARKS)
+        self._secrets = [secret for look, secret in self._looks if look(body, lower)]
+        self._secrets += self._own
+        return not self._secrets and not self._headers
 
     def resource(self, resource: Resource) -> None:
         """Redact a resource's attributes."""
@@ -90,7 +102,7 @@ class Redact(Processor):
     def _pairs(self, pairs: Sequence[KeyValue]) -> bool:
         changed = False
         for pair in pairs:
-            if self._keys and SECRET_ATTRIBUTE.search(pair.key) and pair.value.WhichOneof("value") is not None:
+            if self._headers and SECRET_ATTRIBUTE.search(pair.key) and pair.value.WhichOneof("value") is not None:
                 pair.value.Clear()
                 pair.value.string_value = self._said("key")
                 changed = True
@@ -99,15 +111,16 @@ class Redact(Processor):
         return changed
 
     def _change(self, text: str) -> str:
-        return self._short(text) if len(text) <= _SHORT else self._found(text)
-
-    def _found(self, text: str) -> str:
-        lower = text.lower()
+        if text in self._clean:
+            return text
+        changed = text
         for secret in self._secrets:
-            if secret.marks and not any(mark in lower for mark in secret.marks):
-                continue
-            text = self._without(secret, text)
-        return text
+            changed = self._without(secret, changed)
+        if changed == text and len(text) <= _SHORT and not self._own:
+            if len(self._clean) >= _REMEMBERED:
+                self._clean.clear()
+            self._clean.add(text)
+        return changed
 
     def _without(self, secret: Secret, text: str) -> str:
         group = "secret" if "secret" in secret.pattern.groupindex else 0
@@ -123,26 +136,3 @@ class Redact(Processor):
     def _said(self, kind: str) -> str:
         self.counts[kind] += 1
         return self._replacement.replace("{kind}", kind)
-
-
-_HIDDEN = rb"\\(?:u[0-9a-f]{4}|/)"
-_SCANS = {
-    # Attribute names of whole secrets, and the marks of all keys.
-    "keys": "|".join(
-        ["cookie", "authorization", "api[-_.]?key"]
-        + [
-            re.escape(mark)
-            for secret in BUILTIN["keys"]
-            for mark in secret.marks
-            if mark not in ("api", "basic", "aws")
-        ]
-        + ["aws[a-z0-9_.-]{0,20}(?:secret|session|access)"]
-    ).encode(),
-    "emails": rb"@[a-z0-9-]+\.[a-z0-9]",
-    # Digits as text; as a varint of seven bytes or more behind an int's tag; as a double from 10^10 to 10^19.
-    "cards": rb"[2-6](?:[ -]?[0-9]){11}|\x18[\x80-\xff]{5,8}[\x00-\x7f]|\x21.{7}[\x42\x43]",
-}
-
-
-def _scan(builtin: Sequence[str]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join([_HIDDEN, *(_SCANS[name] for name in builtin)]), re.IGNORECASE | re.DOTALL)

@@ -37,6 +37,7 @@ class Sample(Processor):
     """Keeps a share of traces; spans that were sampled more strictly before keep their own threshold."""
 
     rule = "sample"
+    adds_text = False
 
     def __init__(self, probability: float, rule: str = "") -> None:
         super().__init__(rule)

@@ -60,8 +60,10 @@ KEYS: tuple[Secret, ...] = (
     ),
     _key("eyj", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),  # JSON web tokens
     _key("bearer", r"bearer[\s\"':]+(?P<secret>(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{12,}=*)", _ANY_CASE),
-    _key("basic", r"authorization\W{1,8}basic\s+(?P<secret>[A-Za-z0-9+/]{8,}={0,2})", _ANY_CASE),
-    _key("api", r"api[-_]?key\W{1,6}(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,})", _ANY_CASE),
+    _key("authorization", r"authorization\W{1,8}basic\s+(?P<secret>[A-Za-z0-9+/]{8,}={0,2})", _ANY_CASE),
+    _key(
+        "api_key api-key apikey", r"api[-_]?key\W{1,6}(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,})", _ANY_CASE
+    ),
     Secret("private-key", ("private key",), re.compile(_PRIVATE_KEY)),
 )
 
@@ -96,7 +98,7 @@ _ISSUED = re.compile(
       | 35(?:2[89]|[3-8]\d)\d{12,15}                                # JCB
       | 3(?:0[0-5]|[689]\d)\d{11,16}                                # Diners Club
       | 62\d{14,17}                                                 # UnionPay
-      | (?:50|5[6-9]|6[0-9])\d{10,17}                               # Maestro""",
+      | (?:50|5[6-8]|6[37])\d{14,17}                                # Maestro""",
     re.VERBOSE,
 )
 

@@ -20,6 +20,8 @@ from leyden_collector.processors.texts import dump, parse
 class _ByName(Processor):
     """Changes the attributes whose names match a pattern, wherever they stand: resource, span, event, link, record."""
 
+    adds_text = False
+
     def __init__(self, attributes: Sequence[str], rule: str) -> None:
         super().__init__(rule)
         self._patterns = tuple(attributes)
