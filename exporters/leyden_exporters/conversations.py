@@ -73,15 +73,27 @@ def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation
 
 
 class _Symbols:
-    """Numbers for messages: equal meaning, equal number."""
+    """Numbers for messages: equal meaning, equal number.
+
+    A history that turns share is the same objects again, which are known by identity; the turns keep them alive.
+    """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
+        self._known: dict[int, int] = {}
 
     def turn(self, turn: Turn) -> tuple[bytes, bytes]:
-        tools = self._number(json.dumps(list(turn.tools), sort_keys=True))
-        prompt = [tools, *(self._number(meaning(message)) for message in turn.messages)]
+        tools = self._known.get(id(turn.tools))
+        if tools is None:
+            tools = self._known[id(turn.tools)] = self._number(json.dumps(list(turn.tools), sort_keys=True))
+        prompt = [tools, *map(self._message, turn.messages)]
         return np.array(prompt, np.int32).tobytes(), np.array([self._number(meaning(reply(turn)))], np.int32).tobytes()
+
+    def _message(self, message: Message) -> int:
+        number = self._known.get(id(message))
+        if number is None:
+            number = self._known[id(message)] = self._number(meaning(message))
+        return number
 
     def _number(self, text: str) -> int:
         return self._numbers.setdefault(text, len(self._numbers))

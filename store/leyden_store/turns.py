@@ -158,8 +158,8 @@ class Turn:
     depth: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `leyden turns --json` prints: these fields, in this order."""
-        return asdict(self)
+        """What `leyden turns --json` prints: these fields, in this order; messages are the turn's own."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"usage": asdict(self.usage)}
 
 
 @dataclass(frozen=True, slots=True)
