@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from leyden_exporters.formats.turns import FORMAT
 from leyden_exporters.options import Options
+from leyden_store.lightning import LightningStore
 from leyden_store.reading import read_rollouts
 from leyden_store.spans import Span
 from leyden_store.turns import Rollout
+from tests.support.otlp_making import NOW_NS, put
 
 HOUR_NS = 3_600 * 10**9
 Said = tuple[str, str]
@@ -149,3 +151,13 @@ def test_no_call_is_lost_or_told_twice_and_order_does_not_matter(talks: list[Any
     assert sum(rollout.stitched for rollout in before) == len(spans) - len(before)
     chance.shuffle(spans)
     assert read_rollouts(spans) == before
+
+
+def test_a_store_reads_conversations_whole_however_many_talk_at_once(store: LightningStore) -> None:
+    spans = [
+        Span(**{**_fields(span), "span_id": f"{many:08x}{at:08x}"})
+        for many in range(100)
+        for at, span in enumerate(talk(f"{many:031x}", [f"one {many}", "two", "three"], start=NOW_NS + many))
+    ]
+    put(store, spans)
+    assert {len(rollout.turns) for rollout in store.rollouts()} == {3}

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from leyden_store.dialects._values import Unreadable, mapping, text
+from leyden_store.dialects._values import Unreadable, listed, mapping, plain, text
 
 _FINISH = {
     "tool_call": "tool_calls",
@@ -31,7 +31,7 @@ _FINISH = {
     "safety": "content_filter",
     "function_call": "tool_calls",
 }
-as_json = json.JSONEncoder(ensure_ascii=False).encode
+as_json = json.JSONEncoder(ensure_ascii=False, default=plain).encode
 """A value as JSON text, letters as they are."""
 
 _NO_REASONS = frozenset({"error", "unknown"})
@@ -245,7 +245,7 @@ def from_openai(raw: Any, attribute: str) -> dict[str, Any]:
         content = [content_part(p) for p in content if not (isinstance(p, dict) and p.get("type") == "refusal")]
     elif content is not None and not isinstance(content, str):
         content = as_json(content)
-    calls = [_openai_tool_call(call) for call in raw.get("tool_calls") or ()]
+    calls = [_openai_tool_call(call) for call in listed(raw.get("tool_calls"))]
     legacy = mapping(raw.get("function_call"))
     if legacy.get("name") and not calls:
         calls = [tool_call("", legacy["name"], legacy.get("arguments"))]

@@ -9,7 +9,7 @@ from typing import Any
 from leyden_store.dialects._growing import read_text
 from leyden_store.dialects._messages import from_openai, message
 from leyden_store.dialects._responses import from_response_item, from_response_items, join_assistant
-from leyden_store.dialects._values import Unreadable, integers, mapping, text
+from leyden_store.dialects._values import Unreadable, integer, integers, listed, mapping, text
 
 Output = tuple[dict[str, Any], str | None]
 """A choice's message and its finish reason as sent."""
@@ -38,10 +38,10 @@ class Reply:
 def read_request(body: Mapping[str, Any]) -> Request:
     """Read a request body. Raises Unreadable where its messages are none."""
     if "messages" in body:
-        messages = [message for raw in body["messages"] for message in _chat_item(raw)]
+        messages = [message for raw in listed(body["messages"]) for message in _chat_item(raw)]
     elif "prompt" in body:
         prompt = body["prompt"]
-        prompts = [prompt] if isinstance(prompt, str) else prompt
+        prompts = [prompt] if isinstance(prompt, str) else listed(prompt)
         messages = [message("user", item) for item in prompts if isinstance(item, str)]
     else:
         return _responses_request(from_response_items(body.get("input") or [], "input.value"), body)
@@ -99,7 +99,7 @@ def read_reply(body: Mapping[str, Any]) -> Reply | None:
 
 
 def _chat(body: Mapping[str, Any], choices: list[Mapping[str, Any]]) -> Reply:
-    choices = sorted(choices, key=lambda choice: choice.get("index") or 0)
+    choices = sorted(choices, key=lambda choice: integer(choice.get("index")) or 0)
     outputs: list[Output] = []
     for at, choice in enumerate(choices):
         if "text" in choice:

@@ -6,7 +6,7 @@ from typing import Any
 
 from leyden_store.dialects._growing import read_flat
 from leyden_store.dialects._messages import message, tool_call
-from leyden_store.dialects._values import Pairs, flattened, mapping, nested, text
+from leyden_store.dialects._values import Pairs, flattened, listed, mapping, nested, text
 from leyden_store.spans import Attributes
 
 
@@ -40,7 +40,7 @@ def _message(raw: Any) -> dict[str, Any]:
         parts = [mapping(mapping(item).get("message_content")) for item in raw["contents"]]
         reasoning = [str(part.get("text") or "") for part in parts if part.get("type") == "reasoning"]
         content = [_part(part) for part in parts if part.get("type") != "reasoning"]
-    calls = [mapping(mapping(item).get("tool_call")) for item in raw.get("tool_calls") or ()]
+    calls = [mapping(mapping(item).get("tool_call")) for item in listed(raw.get("tool_calls"))]
     return message(
         str(raw.get("role") or "user"),
         content,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from leyden_store.dialects._messages import from_openai, message, tool_call, tool_result
-from leyden_store.dialects._values import Unreadable, mapping
+from leyden_store.dialects._values import Unreadable, listed, mapping
 
 
 def from_response_items(items: Any, attribute: str) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def from_response_item(item: Any, attribute: str) -> dict[str, Any]:
     if kind == "function_call_output":
         return message("tool", tool_result(item.get("output")), tool_call_id=item.get("call_id"))
     if kind == "reasoning":
-        thoughts = [*(item.get("summary") or ()), *(item.get("content") or ())]
+        thoughts = [*listed(item.get("summary")), *listed(item.get("content"))]
         return message("assistant", None, reasoning="\n".join(str(mapping(t).get("text") or "") for t in thoughts))
     if kind == "refusal":
         return message("assistant", None, refusal=item.get("refusal"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,21 @@ def parsed(attributes: Attributes, key: str) -> Any:
             return json.loads(value)
         except ValueError as error:
             raise Unreadable(key, f"no JSON ({error})") from None
-    return value
+    return plain(value)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: bytes, which a part of a message may be, in base64."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list | tuple) else ()
 
 
 def parsed_or_text(attributes: Attributes, key: str) -> Any:
@@ -44,7 +59,7 @@ def parsed_or_text(attributes: Attributes, key: str) -> Any:
     try:
         return parsed(attributes, key)
     except Unreadable:
-        return attributes[key]
+        return plain(attributes[key])
 
 
 def parsed_or_none(attributes: Attributes, key: str) -> Any:
@@ -68,7 +83,7 @@ def integer(value: Any) -> int | None:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and len(value) < 20 and value.isdecimal():
         return int(value)
     return None
 
@@ -132,7 +147,8 @@ def nested(pairs: Iterable[Sequence[Any]]) -> Any:
     """Rebuild the list or object from its keys (`0.a.b`) and values, as `unflatten_any` does."""
     tree: dict[str, Any] = {}
     flat = True
-    for key, value, *_ in pairs:
+    for key, found, *_ in pairs:
+        value = found if type(found) is str else plain(found)
         if "." not in key and key not in tree:
             tree[key] = value
             continue

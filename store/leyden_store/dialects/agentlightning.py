@@ -16,7 +16,7 @@ from leyden_store.dialects import genai, traceloop_indexed
 from leyden_store.dialects._messages import finish_reason
 from leyden_store.dialects._tools import params, tools
 from leyden_store.dialects._usage import openai_usage
-from leyden_store.dialects._values import integers, mapping, parsed_or_none, text, unflatten_any
+from leyden_store.dialects._values import integers, listed, mapping, parsed_or_none, text, unflatten_any
 from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Call
 
@@ -59,7 +59,7 @@ def _operation(attributes: Attributes) -> Call:
     reply = mapping(unflatten_any(attributes, _OUTPUT))
     asked = openai_raw.read_request(request)
     said = openai_raw.read_reply(reply) or openai_raw.Reply()
-    choice = mapping((reply.get("choices") or [{}])[0])
+    choice = mapping(next(iter(listed(reply.get("choices"))), None))
     ids = said.response_token_ids or integers(mapping(choice.get("provider_specific_fields")).get("token_ids"))
     if ids is None and isinstance(reply.get("response_token_ids"), list):
         ids = integers(reply["response_token_ids"]) or integers(reply["response_token_ids"][0])

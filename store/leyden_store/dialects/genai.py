@@ -13,7 +13,7 @@ from leyden_store.dialects._growing import read_text
 from leyden_store.dialects._messages import finish_reason, from_parts, message
 from leyden_store.dialects._responses import join_assistant
 from leyden_store.dialects._tools import defined, params
-from leyden_store.dialects._values import Unreadable, first, integer, integers, parsed, parsed_or_text, text
+from leyden_store.dialects._values import Unreadable, first, integer, integers, parsed, parsed_or_text, plain, text
 from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Call, Usage
 
@@ -156,7 +156,7 @@ def request_params(attributes: Attributes) -> dict[str, Any]:
     for key, value in attributes.items():
         name = _param(key)
         if name is not None and value != []:
-            raw[name] = value
+            raw[name] = plain(value)
     return params(raw)
 
 

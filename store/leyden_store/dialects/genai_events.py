@@ -14,7 +14,7 @@ from typing import Any
 
 from leyden_store.dialects import genai
 from leyden_store.dialects._messages import finish_reason, from_openai
-from leyden_store.dialects._values import mapping, text
+from leyden_store.dialects._values import mapping, plain, text
 from leyden_store.spans import AttributeValue, Event, LogRecord, Span
 from leyden_store.turns import Call
 
@@ -122,7 +122,7 @@ def _choice(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _loaded(value: Any, key: str) -> Any:
     """A span event's attribute cannot hold structure in every SDK: message and calls may be JSON text."""
     if key == "content" or not isinstance(value, str) or not value.startswith(("{", "[")):
-        return value
+        return plain(value)
     try:
         return json.loads(value)
     except ValueError:

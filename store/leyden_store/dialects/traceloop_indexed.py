@@ -11,7 +11,7 @@ from leyden_store.dialects._messages import finish_reason, from_openai, thought,
 from leyden_store.dialects._responses import join_assistant
 from leyden_store.dialects._tool_ids import join_tool_ids
 from leyden_store.dialects._tools import tools
-from leyden_store.dialects._values import Pairs, first, flattened, mapping, nested, text
+from leyden_store.dialects._values import Pairs, first, flattened, listed, mapping, nested, text
 from leyden_store.spans import Span
 from leyden_store.turns import Call
 
@@ -76,7 +76,7 @@ def _prompted(item: Pairs) -> list[dict[str, Any]]:
 
 def _message(raw: Any, attribute: str) -> dict[str, Any]:
     raw = dict(mapping(raw))
-    calls = raw.pop("tool_calls", None) or ()
+    calls = listed(raw.pop("tool_calls", None))
     if "user" in raw and "role" not in raw:  # Legacy completions stand under the role's own name.
         raw = {"role": "user", "content": raw["user"]}
     raw["content"] = _content(raw.get("content"))

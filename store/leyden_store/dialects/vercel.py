@@ -12,7 +12,7 @@ from typing import Any
 from leyden_store.dialects import genai
 from leyden_store.dialects._messages import content_part, finish_reason, message, tool_call, tool_result
 from leyden_store.dialects._tools import tools
-from leyden_store.dialects._values import Unreadable, first, integer, mapping, parsed, parsed_or_text, text
+from leyden_store.dialects._values import Unreadable, first, integer, listed, mapping, parsed, parsed_or_text, text
 from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Call, Usage
 
@@ -109,7 +109,7 @@ def _response(attributes: Attributes) -> dict[str, Any] | None:
     return message(
         "assistant",
         said if isinstance(said, str) else None,
-        tool_calls=[_call(mapping(call)) for call in calls],
+        tool_calls=[_call(mapping(call)) for call in listed(calls)],
         reasoning=text(reasoning),
     )
 
@@ -120,6 +120,8 @@ def _definitions(raw: Any) -> list[Any] | None:
         raw = parsed({"ai.prompt.tools": raw}, "ai.prompt.tools")
     if raw is None:
         return None
+    if not isinstance(raw, list | tuple):
+        raise Unreadable("ai.prompt.tools", "tool definitions are no list")
     found = []
     for item in raw:
         try:
