@@ -350,7 +350,8 @@ SUFFIXES = [
 WORDS = [
     "role", "parts", "type", "content", "choices", "messages", "model", "id", "text", "tool_calls", "function", "name",
     "arguments", "message", "index", "logprobs", "token_ids", "input", "output", "usage", "prompt", "tools",
-    "image_url", "source", "summary", "call_id", "refusal", "reasoning", "generations", "event.name", "extra_body", "inputSchema",
+    "image_url", "source", "summary", "call_id", "refusal", "reasoning", "generations",
+    "event.name", "extra_body", "inputSchema",
 ]  # fmt: skip
 TYPES = [
     "text",
