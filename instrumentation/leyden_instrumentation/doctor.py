@@ -10,6 +10,7 @@ from typing import Any
 from leyden_instrumentation import (
     doctor_collector,
     doctor_command,
+    doctor_libraries,
     doctor_packages,
     doctor_probe,
     doctor_settings,
@@ -19,6 +20,7 @@ from leyden_instrumentation.distro import set_defaults
 from leyden_instrumentation.doctor_command import Capture
 from leyden_instrumentation.doctor_echo import EchoServer
 from leyden_instrumentation.doctor_findings import Finding
+from leyden_instrumentation.doctor_libraries import Tried
 from leyden_instrumentation.doctor_packages import Instrumentation
 from leyden_instrumentation.doctor_probe import Probe
 from leyden_instrumentation.libraries import OPENAI, Choice, choose
@@ -35,6 +37,7 @@ class Report:
     findings: list[Finding]
     choice: Choice
     probes: list[Probe]
+    libraries: list[Tried]
     command: Capture | None
 
     @property
@@ -53,6 +56,7 @@ class Report:
             "findings": [asdict(f) for f in self.findings],
             "openai": {"instrumentation": self.choice.distribution, "why": self.choice.why},
             "probes": [asdict(p) for p in self.probes],
+            "libraries": [asdict(t) for t in self.libraries],
             "command": None if self.command is None else asdict(self.command),
         }
 
@@ -67,16 +71,18 @@ def examine(env: Mapping[str, str], command: Sequence[str] = ()) -> Report:
     installed = doctor_packages.instrumentations()
     choice = choose(OPENAI, full)
     probes = _probe(installed, choice, env)
-    found = list(doctor_packages.findings(installed))
+    tried = doctor_libraries.try_all(env)
+    found = list(doctor_packages.findings(installed, full))
     if doctor_packages.installed_version("openai"):
         found += _choice(choice)
         found += [_judge(one, full, probes, env) for one in probes]
+    found += doctor_libraries.findings(tried, full)
     found += doctor_settings.findings(full)
     found.append(doctor_collector.check(full))
     capture = doctor_command.run(command, env) if command else None
     if capture is not None:
         found += doctor_command.findings(capture, full)
-    return Report(sys.executable, found, choice, probes, capture)
+    return Report(sys.executable, found, choice, probes, tried, capture)
 
 
 def _probe(installed: list[Instrumentation], choice: Choice, env: Mapping[str, str]) -> list[Probe]:

@@ -139,7 +139,7 @@ def _count(command: list[str], exit_code: int, spans: list[Received]) -> Capture
         traces=len({s.trace_id for s in spans}),
         roots=sum(s.parent_id not in known for s in spans),
         llm_calls=len(calls),
-        with_content=sum(any(map(_has_content, c)) for c in calls.values()),
+        with_content=sum(any(map(has_content, c)) for c in calls.values()),
         with_token_ids=sum(any(map(_has_ids, c)) for c in calls.values()),
         tool_spans=len(tools),
         synthetic_tool_spans=sum(bool(s.attributes.get("leyden.synthetic")) for s in tools),
@@ -149,7 +149,8 @@ def _count(command: list[str], exit_code: int, spans: list[Received]) -> Capture
     )
 
 
-def _has_content(span: Received) -> bool:
+def has_content(span: Received) -> bool:
+    """Whether a span says what was said."""
     held = (k for k, v in span.attributes.items() if v != "__REDACTED__")
     return any(k.startswith(_CONTENT) for k in held) or any(e in _CONTENT_EVENTS for e in span.events)
 

@@ -1,6 +1,7 @@
-"""A server that answers every chat completion the same way, with token ids and logprobs: what the doctor asks.
+"""A server that answers every question the same way, over the APIs of OpenAI, Anthropic, Google and Bedrock.
 
-A conversation that ends in a tool's result is answered in words, any other with a call of a tool. It knows no model.
+Chat completions come with token ids and logprobs. Where tools are offered, a conversation that ends in a tool's result
+is answered in words, any other with a call of a tool. It knows no model.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ class EchoServer:
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        body = json.dumps(_reply(asked)).encode()
+        path = self.path.partition("?")[0]
+        reply = next((said for end, said in _REPLIES.items() if path.endswith(end)), None)
+        body = json.dumps(_reply(asked) if reply is None else reply).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -47,9 +50,36 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+_REPLIES: dict[str, dict[str, Any]] = {
+    "/messages": {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "leyden-doctor",
+        "content": [{"type": "text", "text": ANSWER}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 3, "output_tokens": 2},
+    },
+    ":generateContent": {
+        "candidates": [{"content": {"role": "model", "parts": [{"text": ANSWER}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 2, "totalTokenCount": 5},
+        "responseId": "gemini_1",
+    },
+    "/converse": {
+        "output": {"message": {"role": "assistant", "content": [{"text": ANSWER}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5},
+        "metrics": {"latencyMs": 1},
+    },
+}
+"""By the end of the path. None of them calls a tool."""
+
+
 def _reply(asked: dict[str, Any]) -> dict[str, Any]:
     function = {"name": TOOL, "arguments": json.dumps({"text": ARGUMENT})}
-    answered = asked["messages"][-1]["role"] == "tool"
+    # Who offers no tool can run none.
+    answered = asked["messages"][-1]["role"] == "tool" or not asked.get("tools")
     message: dict[str, Any] = {"role": "assistant", "content": ANSWER if answered else None}
     if not answered:
         message["tool_calls"] = [{"id": "call_1", "type": "function", "function": function}]

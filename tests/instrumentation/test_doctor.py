@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from leyden_instrumentation import doctor_libraries
 from leyden_instrumentation.distro import set_defaults
 from leyden_instrumentation.doctor_collector import check
 from leyden_instrumentation.doctor_findings import Finding
+from leyden_instrumentation.doctor_libraries import Tried
 from leyden_instrumentation.doctor_settings import findings
+from leyden_instrumentation.libraries import LIBRARIES, OPENAI
 from tests.instrumentation.conftest import EXAMPLES
 from tests.support.fake_llm import FakeLlm
 from tests.support.otlp_sink import OtlpSink
@@ -22,7 +25,9 @@ LEYDEN = Path(sys.executable).with_name("leyden")
 
 
 def doctor(*arguments: str, env: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run([LEYDEN, "doctor", "--json", *arguments], env=env, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(
+        [LEYDEN, "doctor", "--json", *arguments], env=env, capture_output=True, text=True, timeout=180
+    )
     assert done.returncode in (0, 1), done.stderr
     return done.returncode, json.loads(done.stdout)
 
@@ -49,6 +54,10 @@ def test_a_sound_environment_has_no_fault(bare: dict[str, str], sink: OtlpSink, 
         seen = [probe[name] for name in ("spans", "content", "token_ids", "logprobs", "tool_calls", "error")]
         assert seen == [2, True, True, True, True, None], probe
     assert [p["distribution"] for p in probes if p["chosen"]] == ["opentelemetry-instrumentation-openai"]
+    tried = {t["library"]: t for t in report["libraries"]}
+    for library in ("anthropic", "langchain", "litellm", "openai-agents", "pydantic-ai"):
+        assert (tried[library]["llm_calls"], tried[library]["content"], tried[library]["error"]) == (1, True, None)
+    assert (tried["openai-agents"]["agents"], tried["pydantic-ai"]["agents"]) == (1, 1)
     command = report["command"]
     assert (command["exit_code"], command["traces"], command["roots"], command["spans"]) == (0, 1, 1, 5)
     assert (command["llm_calls"], command["with_content"], command["with_token_ids"]) == (2, 2, 2)
@@ -68,7 +77,8 @@ def test_an_instrumentation_that_emits_nothing_is_found_by_running_it(
     (info / "entry_points.txt").write_text("[opentelemetry_instrumentor]\nopenai = silent:Instrumentor\n")
     (tmp_path / "silent.py").write_text("import a_module_that_moved")
     wrong = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true", "LEYDEN_OPENAI_INSTRUMENTATION": "genai"}
-    env = bare | wrong | {"PYTHONPATH": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+    others = {library.setting: "none" for library in LIBRARIES if library is not OPENAI}
+    env = bare | wrong | others | {"PYTHONPATH": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
     code, report = doctor("--", sys.executable, "-I", "-c", "pass", env=env)
     by_subject = {f["subject"]: f for f in report["findings"]}
     silent = by_subject["opentelemetry-instrumentation-openai-v2 2.4b0"]
@@ -87,6 +97,23 @@ def test_an_instrumentation_that_emits_nothing_is_found_by_running_it(
     assert genai["fix"] == by_subject["content"]["fix"] == fix
     assert by_subject["spans"]["says"] == "none: Python ignores PYTHONPATH when started with -I"
     assert code == 1
+
+
+def test_versions_that_emit_nothing_together_are_a_fault_with_its_fix() -> None:
+    sound = Tried("pydantic-ai", "pydantic-ai-slim", llm_calls=1, agents=1, content=True)
+    silent = Tried("anthropic", "opentelemetry-instrumentation-genai-anthropic")
+    headless = Tried("openai-agents", "opentelemetry-instrumentation-genai-openai-agents", llm_calls=1, content=True)
+    unrecorded, broken = Tried("litellm", None), Tried("langchain", "x-langchain", error="ImportError: gone")
+    found = list(doctor_libraries.findings([sound, silent, headless, unrecorded, broken], {}))
+    assert [f.level for f in found] == ["ok", "fault", "fault", "warn", "warn"]
+    assert "emits no span of a call of a model or content" in found[1].says
+    assert "emits no span of an agent" in found[2].says
+    assert [f.fix for f in found[1:]] == [
+        "pip install -U 'leyden[anthropic]'",
+        "pip install -U 'leyden[openai-agents]'",
+        "pip install 'leyden[litellm]'",
+        "pip install 'leyden[langchain]'",
+    ]
 
 
 def test_every_setting_that_loses_data_is_named_with_its_fix() -> None:
