@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -385,3 +386,51 @@ def test_the_environment_is_over_the_file_and_options_over_both(
     monkeypatch.setenv("LEYDEN_CONFIG", str(tmp_path / "leyden.toml"))
     loaded = Settings.load(given={"http_port": 5})
     assert (loaded.http_port, loaded.host, loaded.spool.max_bytes, loaded.spool.segment_bytes) == (5, "h", 3, 2)
+
+
+def test_a_plug_in_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_processors.py").write_text(
+        "from leyden_collector.processors import Processor\n"
+        "class Mine(Processor):\n"
+        "    def __init__(self, limit):\n"
+        "        super().__init__()\n"
+        "        self.limit = limit\n"
+        "    def span(self, span, resource):\n"
+        "        return len(span.attributes) <= self.limit\n"
+    )
+    info = tmp_path / "my_processors-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-processors\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[leyden.processors]\nmine = my_processors:Mine\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    pipeline = configured({"type": "hook", "name": "mine", "settings": {"limit": 1}})
+    spans = [make_span(1, attributes={"a": 1}), make_span(2, attributes={"a": 1, "b": 2})]
+    assert [span.name for span in through(pipeline, spans)] == ["span 1"]
+    assert pipeline.dropped == {("traces", "mine"): 1}
+    with pytest.raises(LeydenError, match="cannot be made: TypeError"):
+        configured({"type": "hook", "name": "mine"})
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_documented_file_loads_and_has_every_setting(tmp_path: Path) -> None:
+    (documented,) = re.findall(r"```toml\n(.*?)```", (DOCS / "configuration.md").read_text(), re.DOTALL)
+    (tmp_path / "as-is.toml").write_text(documented)
+    assert Settings.load(tmp_path / "as-is.toml").model_dump() == Settings.load().model_dump()
+    everything = re.sub(r"(?m)^# (?=\[|\w+ = )", "", documented)
+    (tmp_path / "all.toml").write_text(everything)
+    Settings.load(tmp_path / "all.toml")
+    for name, field in Settings.model_fields.items():
+        assert re.search(rf"(?m)^\[?{name}\b", everything), name
+        for inner in getattr(field.annotation, "model_fields", {}) or ():
+            assert re.search(rf"(?m)^{inner} = ", everything), f"{name}.{inner}"
+
+
+def test_the_documented_processors_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEYDEN_HASH_KEY", "a key of sixteen")
+    documented = re.findall(r"```toml\n(.*?)```", (DOCS / "processors.md").read_text(), re.DOTALL)[0]
+    (tmp_path / "leyden.toml").write_text(documented)
+    loaded = Settings.load(tmp_path / "leyden.toml")
+    made = make([table for table in loaded.processors if table.type != "hook"])
+    assert [processor.rule for processor in made] == ["health checks", "redact", "hash", "truncate", "sample"]
