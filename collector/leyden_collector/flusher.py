@@ -20,29 +20,33 @@ _LONGEST_PAUSE_S = 10.0
 
 
 class Flusher:
-    """A thread that empties a spool into a store.
+    """Threads that empty a spool into a store, each with one segment at a time.
 
     A segment's SHA-256 is its deduplication token: one that was stored just before a crash is not stored twice.
     """
 
-    def __init__(self, spool: Spool, writer: OtlpWriter, quarantine: Path) -> None:
+    def __init__(self, spool: Spool, writer: OtlpWriter, quarantine: Path, *, in_flight: int = 1) -> None:
         self._spool = spool
         self._writer = writer
         self._quarantine = quarantine
-        self._wake = threading.Event()
+        self._wake = threading.Condition()
         self._stop = threading.Event()
         self.failing_since: float | None = None
         self.stored_segments = 0
         self.quarantined = 0
-        self._thread = threading.Thread(target=self._run, name="leyden-flusher", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"leyden-flusher-{n}", daemon=True) for n in range(in_flight)
+        ]
 
     def start(self) -> None:
         """Begin; segments left by an earlier process go first."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def wake(self) -> None:
         """Say that a segment was closed."""
-        self._wake.set()
+        with self._wake:
+            self._wake.notify()
 
     def stop(self, *, deadline_s: float) -> bool:
         """Store what is left, for at most so long and while the store takes it; whether all of it was.
@@ -53,31 +57,43 @@ class Flusher:
         while not self._spool.empty and self.failing_since is None and time.monotonic() < deadline:
             time.sleep(0.02)
         self._stop.set()
-        self._wake.set()
-        self._thread.join(max(0.1, deadline - time.monotonic()))
+        with self._wake:
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join(max(0.1, deadline - time.monotonic()))
         return self._spool.empty
 
     def _run(self) -> None:
+        while not self._stop.is_set():
+            with self._wake:
+                path = self._spool.claim()
+                if path is None:
+                    self._wake.wait(1.0)
+            if path is not None and self._stored(path):
+                with self._wake:
+                    self.stored_segments += 1
+                self._spool.done(path)
+
+    def _stored(self, path: Path) -> bool:
+        """Store a segment, however often it takes; False when told to stop meanwhile."""
         pause = 0.1
         while not self._stop.is_set():
-            self._wake.wait(1.0)
-            self._wake.clear()
-            while self._spool.closed and not self._stop.is_set():
-                path = self._spool.closed[0]
-                try:
-                    self._store(path)
-                except Exception as error:  # Whatever it is, the segment is kept and this thread goes on.
+            try:
+                self._store(path)
+            except Exception as error:  # Whatever it is, the segment is kept and this thread goes on.
+                with self._wake:
                     if self.failing_since is None:
                         self.failing_since = time.monotonic()
                         log.warning("the store does not take spans, they wait in the spool: %s", error)
-                    self._stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-                    pause = min(pause * 2, _LONGEST_PAUSE_S)
-                    continue
+                self._stop.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                continue
+            with self._wake:
                 if self.failing_since is not None:
                     log.warning("the store takes spans again after %.1f s", time.monotonic() - self.failing_since)
-                self.failing_since, pause = None, 0.1
-                self.stored_segments += 1
-                self._spool.done(path)
+                    self.failing_since = None
+            return True
+        return False
 
     def _store(self, path: Path) -> None:
         segment = path.read_bytes()
@@ -106,5 +122,6 @@ class Flusher:
         name = f"{time.strftime('%Y%m%dT%H%M%S')}-{hashlib.sha256(request).hexdigest()[:16]}"
         (self._quarantine / f"{name}.pb").write_bytes(request)
         (self._quarantine / f"{name}.json").write_text(json.dumps({"reason": reason, "bytes": len(request)}))
-        self.quarantined += 1
+        with self._wake:
+            self.quarantined += 1
         log.error("a request of %d bytes went to quarantine as %s: %s", len(request), name, reason)

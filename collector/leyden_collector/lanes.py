@@ -13,6 +13,9 @@ from leyden_collector.spool import Limits, Spool
 from leyden_store.connection import Connection
 from leyden_store.ingest import OtlpWriter
 
+_IN_FLIGHT = 2
+"""Inserts at once: ClickHouse parses one on one core while it writes another on the next."""
+
 
 class Lane:
     """One signal's way from acknowledged to stored, in folders of its own under the spool's."""
@@ -21,9 +24,9 @@ class Lane:
         """Open the spool; what an earlier process left in it goes first. Raises StoreError when it cannot."""
         self.signal = signal
         self.quarantine = quarantine_of(folder, signal)
-        self.spool = Spool(folder / signal, limits, lambda: self.flusher.wake())
+        self.spool = Spool(folder / signal, limits, lambda: self.flusher.wake(), in_flight=_IN_FLIGHT)
         self._writer = OtlpWriter(connection, signal)
-        self.flusher = Flusher(self.spool, self._writer, self.quarantine)
+        self.flusher = Flusher(self.spool, self._writer, self.quarantine, in_flight=_IN_FLIGHT)
 
     def append(self, request: bytes) -> Future[None]:
         """Spool a request; the future is done when it is on disk. Raises SpoolFull, from here or from the future."""

@@ -21,6 +21,8 @@ from leyden_collector.exposition import Histogram
 from leyden_store.errors import StoreError
 from leyden_store.ingest import varint
 
+_GROWN = 4
+
 
 class SpoolFull(StoreError):
     """The spool has no room: its bound is reached or the disk is full. Retry later."""
@@ -28,8 +30,8 @@ class SpoolFull(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_bytes: spooled, not yet stored; a segment closes at segment_bytes, or segment_age_s after its first byte
-    unless earlier ones still wait."""
+    """max_bytes: spooled, not yet stored. A segment closes at segment_bytes, or segment_age_s after its first byte;
+    while the store is behind it grows instead, to four times as much at most."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
@@ -37,9 +39,14 @@ class Limits:
 
 
 class Spool:
-    """Appends requests to segments in a folder; closed segments wait in `closed` for the flusher, oldest first."""
+    """Appends requests to segments in a folder; closed segments wait in `closed` for the flusher, oldest first.
 
-    def __init__(self, folder: Path, limits: Limits, on_closed: Callable[[], None] = lambda: None) -> None:
+    in_flight: how many segments are stored at once; with so many closed the store is behind
+    """
+
+    def __init__(
+        self, folder: Path, limits: Limits, on_closed: Callable[[], None] = lambda: None, *, in_flight: int = 1
+    ) -> None:
         """Open the folder; segments an earlier process left are closed ones. Raises StoreError when it cannot."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,6 +64,8 @@ class Spool:
         self._folder = folder
         self._limits = limits
         self._on_closed = on_closed
+        self._in_flight = in_flight
+        self._claimed: set[Path] = set()
         self._wake = threading.Condition()
         self._waiting: list[tuple[bytes, Future[None]]] = []
         self._stopping = False
@@ -102,12 +111,21 @@ class Spool:
             oldest = int(self.closed[0].stem) if self.closed else self._number if self._file is not None else None
             return oldest is None or oldest > mark
 
+    def claim(self) -> Path | None:
+        """The oldest closed segment that nobody has claimed; it is the caller's until `done`."""
+        with self._wake:
+            found = next((path for path in self.closed if path not in self._claimed), None)
+            if found is not None:
+                self._claimed.add(found)
+            return found
+
     def done(self, path: Path) -> None:
         """A segment is stored (or quarantined): forget it."""
         size = path.stat().st_size
         path.unlink()
         with self._wake:
-            self.closed.popleft()
+            self.closed.remove(path)
+            self._claimed.discard(path)
             self.lag.observe(max(0.0, time.time() - self._since.pop(path)))
             self.bytes -= size
             self._wake.notify()
@@ -196,14 +214,17 @@ class Spool:
         self._on_closed()
 
     def _due(self) -> bool:
-        return self._file is not None and (self._size >= self._limits.segment_bytes or self._until_due() == 0)
+        if self._file is None or self._size >= _GROWN * self._limits.segment_bytes:
+            return self._file is not None
+        full = self._size >= self._limits.segment_bytes and len(self.closed) < self._in_flight
+        return full or self._until_due() == 0
 
     def _until_due(self) -> float | None:
         """Seconds until the open segment is old enough; None while the store is behind: it grows instead.
 
         An insert costs the same for a few spans as for thousands, so small ones would fall ever further back.
         """
-        if self._file is None or self.closed:
+        if self._file is None or len(self.closed) >= self._in_flight:
             return None
         return max(0.0, self._opened_at + self._limits.segment_age_s - time.monotonic())
 

@@ -53,12 +53,12 @@ def varint(number: int) -> bytes:
 
 
 class OtlpWriter:
-    """Writes segments (length-delimited export requests of one signal) into the store."""
+    """Writes segments (length-delimited export requests of one signal) into the store; threads may share it."""
 
     def __init__(self, connection: Connection, signal: Literal["traces", "logs"] = "traces") -> None:
         self._connection = connection
         self._signal = signal
-        self._engine: Engine | None = None
+        self._engines: list[Engine] = []
         self._lock = threading.Lock()
 
     def write(self, segment: bytes, *, token: str) -> None:
@@ -92,12 +92,11 @@ class OtlpWriter:
     def close(self) -> None:
         """Let the engine go. Call before the store is closed."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.close()
-                self._engine = None
+            while self._engines:
+                self._engines.pop().close()
 
     def _write_embedded(self, segment: bytes, token: str) -> None:
-        """On a handle of its own: readers' queries never hold up an insert.
+        """On a handle of its own: neither readers' queries nor other inserts hold it up.
 
         The schema goes by its file: the engine would write one given as a string into the working directory.
         """
@@ -108,15 +107,20 @@ class OtlpWriter:
         }
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with self._lock:
-            if self._engine is None:
-                self._engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
-            inserter = self._engine.send_insert(f"INSERT INTO {_LANDING[self._signal]} SETTINGS {clause}", "Protobuf")
+            engine = self._engines.pop() if self._engines else None
+        if engine is None:
+            engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
+        try:
+            inserter = engine.send_insert(f"INSERT INTO {_LANDING[self._signal]} SETTINGS {clause}", "Protobuf")
             try:
                 inserter.append(segment)  # type: ignore[no-untyped-call]
                 inserter.finish()
             except BaseException:
                 inserter.cancel()  # type: ignore[no-untyped-call]
                 raise
+        finally:
+            with self._lock:
+                self._engines.append(engine)
 
 
 def _literal(value: int | str) -> str:

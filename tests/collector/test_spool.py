@@ -87,6 +87,35 @@ def test_while_the_store_is_behind_a_segment_grows(tmp_path: Path) -> None:
     spool.stop()
 
 
+def test_while_the_store_is_behind_a_segment_grows_to_four_times_its_size_and_no_further(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, Limits(segment_bytes=100, segment_age_s=60), in_flight=1)
+    for _ in range(30):
+        spool.append(b"x" * 49).result(5)
+    spool.stop()
+    assert [path.stat().st_size for path in sorted(tmp_path.glob("*.seg"))] == [100, 400, 400, 400, 200]
+
+
+def test_several_in_flight_each_have_a_segment_of_their_own_oldest_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, Limits(segment_bytes=10, segment_age_s=60), in_flight=2)
+    for number in range(3):
+        spool.append(b"%d" % number * 200).result(5)
+    while len(spool.closed) < 3:
+        pass
+    first, second, third = spool.claim(), spool.claim(), spool.claim()
+    assert [first, second, third] == list(spool.closed)
+    assert spool.claim() is None
+    mark = spool.seal()
+    assert second is not None
+    spool.done(second)
+    assert not spool.stored(mark)
+    for path in (first, third):
+        assert path is not None
+        spool.done(path)
+    assert spool.stored(mark)
+    assert spool.empty
+    spool.stop()
+
+
 def test_what_an_earlier_process_left_is_found_in_order_and_cut_to_what_was_acknowledged(tmp_path: Path) -> None:
     (tmp_path / "000000000009.seg").write_bytes(delimited([b"a"]))
     (tmp_path / "000000000010.seg").write_bytes(delimited([b"b", b"torn"])[:-2])
