@@ -39,7 +39,7 @@ def scrub(folder: Path, target: Target, *, segments: bool) -> Scrubbed:
     waiting = sorted(folder.glob("*/*.seg")) if segments else []
     for path in (*waiting, *sorted(folder.glob("quarantine/**/*.pb"))):
         before = path.read_bytes()
-        logs = "logs" in path.relative_to(folder).parts
+        logs = any(part in ("logs", "held-logs") for part in path.relative_to(folder).parts)
         if path.suffix == ".seg":
             cleaned = [_without(request, target, logs) for request in requests(before)[0]]
             after = delimited(request for request, _ in cleaned if request)
