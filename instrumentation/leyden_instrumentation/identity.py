@@ -13,6 +13,7 @@ from opentelemetry.context import Context
 from leyden_instrumentation import settings
 
 _KEY = context.create_key("leyden-identity")
+_KEYS = ("leyden.project", "leyden.rollout.id", "leyden.group.id", "leyden.attempt", "leyden.policy.version")
 _log = logging.getLogger(__name__)
 
 
@@ -77,8 +78,22 @@ def from_context(ctx: Context | None = None) -> Identity:
 
 
 def put(identity: Identity, ctx: Context | None = None) -> Context:
-    """A context in which spans belong to `identity`."""
-    return context.set_value(_KEY, identity, ctx)
+    """A context in which spans belong to `identity`, here and in whatever is called over HTTP with its baggage."""
+    ctx = context.set_value(_KEY, identity, ctx)
+    for name in _KEYS:
+        ctx = baggage.remove_baggage(name, ctx)
+    for name, value in identity.attributes().items():
+        ctx = baggage.set_baggage(name, str(value), ctx)
+    return ctx
+
+
+def in_baggage(identity: Identity, ctx: Context | None = None) -> Context:
+    """A context whose baggage says what `identity` says and the baggage does not yet: the process's own ids."""
+    ctx = context.get_current() if ctx is None else ctx
+    for name, value in identity.attributes().items():
+        if baggage.get_baggage(name, ctx) is None:
+            ctx = baggage.set_baggage(name, str(value), ctx)
+    return ctx
 
 
 def _text(value: object) -> str | None:

@@ -15,7 +15,7 @@ import wrapt
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Span, StatusCode
 
-from leyden_instrumentation import program, settings
+from leyden_instrumentation import identity, program, settings
 from leyden_instrumentation.delivery import LIMIT, DeliveryProcessor
 
 _SIGTERM_LIMIT = 5.0
@@ -37,7 +37,9 @@ class Process:
     def start(cls, deliveries: Sequence[DeliveryProcessor]) -> Process:
         """Open the root span (unless LEYDEN_ROOT_SPAN=false) in the caller's trace, if the environment names one."""
         process = cls.current = cls(deliveries)
-        context.attach(propagate.extract({k.lower(): v for k, v in process._inherited.items()}))
+        inherited = propagate.extract({k.lower(): v for k, v in process._inherited.items()})
+        # What is called over HTTP from here joins the rollout by its baggage.
+        context.attach(identity.in_baggage(identity.from_environment(), inherited))
         if settings.enabled(settings.ROOT_SPAN):
             process._open_root()
         atexit.register(process._at_exit)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import uuid
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
-from opentelemetry import context, trace
-from opentelemetry.trace import INVALID_SPAN, Link, Span, StatusCode
+from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN, Link
 
 from leyden_instrumentation import identity
+from leyden_instrumentation.decorating import Steps
 from leyden_instrumentation.identity import Identity
-from leyden_instrumentation.steps import is_success
+from leyden_instrumentation.steps import Step
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-class Rollout:
+class Rollout(Step):
     """What `rollout()` returns. As a context manager it serves once; as a decorator every call is a rollout of its own.
 
     rollout_id: the id given or made; known before the rollout is entered
@@ -27,17 +26,18 @@ class Rollout:
     """
 
     def __init__(self, who: Identity, name: str) -> None:
+        super().__init__(
+            f"invoke_workflow {name}", {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": name}
+        )
         self._asked = who
         self._who = who if who.rollout_id else Identity(rollout_id=uuid.uuid4().hex).over(who)
-        self._name = name
-        self._token: Any = None
-        self.span: Span = INVALID_SPAN
+        self._workflow = name
 
     @property
     def rollout_id(self) -> str:
         return self._who.rollout_id or ""
 
-    def __enter__(self) -> Rollout:
+    def begin(self) -> None:
         around = trace.get_current_span().get_span_context()
         enclosing = identity.from_context()
         # Only what describes the task is handed down: an attempt is counted by who starts it.
@@ -46,48 +46,20 @@ class Rollout:
         )
         outside = trace.set_span_in_context(INVALID_SPAN, identity.put(who))
         self.span = trace.get_tracer("leyden").start_span(
-            f"invoke_workflow {self._name}",
+            self._name,
             context=outside,
-            attributes={"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": self._name},
+            attributes=self._attributes,
             links=[Link(around)] if around.is_valid else [],
         )
-        self._token = context.attach(trace.set_span_in_context(self.span, outside))
-        return self
+        self._context = trace.set_span_in_context(self.span, outside)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if error is not None and not is_success(error):
-            self.span.record_exception(error)
-            self.span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
-        self.span.end()
-        context.detach(self._token)
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Decorate a function, coroutine function or generator function of either kind."""
 
-    async def __aenter__(self) -> Rollout:
-        return self.__enter__()
+        def make(_: Callable[..., Any] | None, __: tuple[Any, ...], ___: dict[str, Any]) -> Rollout:
+            return Rollout(self._asked, self._workflow)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.__exit__(kind, error, traceback)
-
-    def __call__(self, function: F) -> F:
-        """Decorate a function or coroutine function."""
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def as_coroutine(*args: Any, **kwargs: Any) -> Any:
-                with Rollout(self._asked, self._name):
-                    return await function(*args, **kwargs)
-
-            return cast("F", as_coroutine)
-
-        @functools.wraps(function)
-        def as_function(*args: Any, **kwargs: Any) -> Any:
-            with Rollout(self._asked, self._name):
-                return function(*args, **kwargs)
-
-        return cast("F", as_function)
+        return Steps(make)(function)
 
 
 def rollout(

@@ -103,3 +103,82 @@ def test_a_reward_is_out_before_the_process_dies(recorded: dict[str, str], run: 
     """
     assert run(script, env=recorded).returncode == -signal.SIGKILL
     assert [s.events[0][1]["gen_ai.evaluation.score.value"] for s in sink.spans] == [0.25]
+
+
+def test_a_decorated_generator_is_a_rollout_to_its_end(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    script = """
+        import asyncio
+        import leyden
+        from opentelemetry import trace
+        tracer = trace.get_tracer("test")
+
+        @leyden.rollout(name="stream")
+        def stream():
+            for name in ("a", "b"):
+                with tracer.start_as_current_span(name):
+                    pass
+                yield name
+
+        @leyden.rollout(name="astream")
+        async def astream():
+            yield 1
+            with tracer.start_as_current_span("c"):
+                pass
+
+        async def main():
+            return [x async for x in astream()]
+
+        for item in stream():
+            with tracer.start_as_current_span("outside"):
+                pass
+        asyncio.run(main())
+    """
+    done = run(script, env=recorded)
+    assert (done.returncode, done.stderr) == (0, "")
+    by_name = {s.name: s for s in sink.spans}
+    stream, astream = by_name["invoke_workflow stream"], by_name["invoke_workflow astream"]
+    assert [by_name[n].parent_id for n in "abc"] == [stream.span_id, stream.span_id, astream.span_id]
+    assert by_name["outside"].parent_id == by_name["invoke_workflow agent.py"].span_id
+    assert stream.attributes["leyden.rollout.id"] != astream.attributes["leyden.rollout.id"]
+
+
+def test_an_agent_called_over_http_joins_the_rollout_it_is_called_from(
+    recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    """By the headers that any OpenTelemetry instrumentation of HTTP sends and reads: W3C trace context and baggage."""
+    calling = """
+        import json
+        import leyden
+        from opentelemetry import propagate
+
+        def headers():
+            carrier = {}
+            propagate.inject(carrier)
+            return carrier
+
+        sent = [headers()]
+        with leyden.rollout("r-inside", attempt=4):
+            sent.append(headers())
+        print(json.dumps(sent))
+    """
+    done = run(calling, env=recorded)
+    assert (done.returncode, done.stderr) == (0, "")
+    callers = {s.name: s for s in sink.spans}
+    sink.clear()
+    called = """
+        import json, sys
+        from opentelemetry import context, propagate, trace
+        for headers in json.loads(sys.argv[1]):
+            token = context.attach(propagate.extract(headers))
+            with trace.get_tracer("test").start_as_current_span("called"):
+                pass
+            context.detach(token)
+    """
+    other = {k: v for k, v in recorded.items() if k not in ("LEYDEN_ATTEMPT", "LEYDEN_GROUP_ID")}
+    assert run(called, done.stdout, env=other | {"LEYDEN_ROLLOUT_ID": "r-of-the-server"}).returncode == 0
+    outside, inside = [s for s in sink.spans if s.name == "called"]
+    for span, caller in ((outside, "invoke_workflow agent.py"), (inside, "invoke_workflow rollout")):
+        assert (span.trace_id, span.parent_id) == (callers[caller].trace_id, callers[caller].span_id)
+    ids = ("leyden.rollout.id", "leyden.group.id", "leyden.attempt")
+    assert [outside.attributes[i] for i in ids] == ["r-1", "g-1", 2]
+    assert [inside.attributes.get(i) for i in ids] == ["r-inside", "g-1", 4]
