@@ -24,6 +24,8 @@ from leyden.cli import (
     run,
     runs,
     score,
+    search,
+    sessions,
     store,
     trace,
     traces,
@@ -51,6 +53,8 @@ _COMMANDS = (
     train,
     trigger,
     runs,
+    search,
+    sessions,
     store,
     demo,
 )

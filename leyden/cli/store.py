@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 
-from leyden.cli import _store_erase, _store_quarantine
+from leyden.cli import _store_erase, _store_keep, _store_quarantine
 from leyden.cli._shared import add_store, open_store, print_json
 
 
@@ -21,6 +22,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     for action in (migrate, stats, compact):
         add_store(action)
     _store_erase.add(actions)
+    _store_keep.add(actions)
     _store_quarantine.add(actions)
 
 
@@ -32,13 +34,21 @@ def _migrate(args: argparse.Namespace) -> int:
 
 def _stats(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
-        stats = store.stats()
+        stats, projects, tables = store.stats(), store.stats_by("projects"), store.stats_by("tables")
     if args.json:
-        print_json(stats)
-    else:
-        width = max(len(name) for name in stats)
-        for name, value in stats.items():
-            print(f"{name.replace('_', ' '):<{width}}  {value:>14,}")
+        print_json({**stats, "projects": projects, "tables": tables})
+        return 0
+    width = max(len(name) for name in stats)
+    for name, value in stats.items():
+        print(f"{name.replace('_', ' '):<{width}}  {value:>14,}")
+    for of in projects:
+        days = " to ".join(f"{datetime.fromtimestamp(of[at] / 1e9, UTC):%Y-%m-%d}" for at in ("oldest_ns", "newest_ns"))
+        print(f"project {of['project']}: {of['spans']:,} spans in {of['traces']:,} traces, {days}")
+    for of in tables:
+        ratio = of["uncompressed_bytes"] / max(1, of["bytes_on_disk"])
+        print(
+            f"table {of['name']}: {of['rows']:,} rows, {of['bytes_on_disk']:,} bytes, {of['parts']} parts, {ratio:.1f}×"
+        )
     return 0
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 
@@ -164,7 +164,7 @@ class LightningStore:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
         found = self.connection.rows(
             sql.query("rollouts").replace(
-                "{selection}", "SELECT TraceId FROM traces WHERE startsWith(TraceId, {trace:String})"
+                "{selection}", "SELECT TraceId FROM otel_traces_trace_id_ts WHERE startsWith(TraceId, {trace:String})"
             ),
             {"trace": trace_id.lower()},
         )
@@ -277,6 +277,10 @@ class LightningStore:
         """Rows and bytes on disk: what `leyden store stats` prints."""
         (row,) = self.connection.rows(sql.query("stats"))
         return {name: int(value or 0) for name, value in row.items()}
+
+    def stats_by(self, what: Literal["projects", "tables"]) -> list[dict[str, Any]]:
+        """What each project or table holds: see `queries/stats_projects.sql` and `stats_tables.sql`."""
+        return self.connection.rows(sql.query(f"stats_{what}"))
 
     def compact(self) -> None:
         """Merge every table's parts now, folding retried spans away."""

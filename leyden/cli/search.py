@@ -1,0 +1,34 @@
+"""`leyden search TEXT`: spans whose messages hold every word."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from leyden.cli._shared import add_store, open_store, print_json
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("search", help="find words in messages", description=__doc__)
+    add_store(parser)
+    parser.add_argument("text", metavar="TEXT", help="words, in any order and case")
+    parser.add_argument("--substring", action="store_true", help="find TEXT as it stands, within words too")
+    parser.add_argument("--project", default="", metavar="P")
+    parser.add_argument("--limit", type=int, default=20, metavar="N")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    with open_store(args.store) as store:
+        found = store.search(args.text, substring=args.substring, project=args.project, limit=args.limit).rows
+    for row in found:
+        if args.json:
+            print_json(row)
+        else:
+            when = datetime.fromtimestamp(row["start_ns"] / 1e9, UTC)
+            print(f"{row['trace_id']} {row['span_id']} {when:%Y-%m-%d %H:%M}")
+            print(f"    {row['snippet']}")
+    if not found and not args.json:
+        print(f"no message holds {args.text!r}")
+    return 0

@@ -1,0 +1,8 @@
+-- What each table takes on disk, and what it would without compression; rows count retries that are not folded yet.
+SELECT
+    table AS name, sum(rows) AS rows, sum(bytes_on_disk) AS bytes_on_disk, sum(data_uncompressed_bytes) AS uncompressed_bytes,
+    count() AS parts
+FROM system.parts
+WHERE active AND database = currentDatabase()
+GROUP BY table
+ORDER BY bytes_on_disk DESC
