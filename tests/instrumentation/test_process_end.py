@@ -11,6 +11,7 @@ import time
 
 from leyden_instrumentation import environment
 from tests.instrumentation.conftest import Run
+from tests.support.fake_llm import FakeLlm
 from tests.support.otlp_sink import OtlpSink
 
 SPAN = """
@@ -128,3 +129,75 @@ def test_no_root_span_where_none_is_wanted(recorded: dict[str, str], run: Run, s
     (span,) = sink.spans
     assert (span.name, span.parent_id, span.attributes["leyden.rollout.id"]) == ("alone", "", "r-1")
     assert os.environ.get("TRACEPARENT") is None
+
+
+def test_a_forked_worker_gets_its_spans_out_when_it_is_terminated(
+    recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    """As servers that fork their workers end them."""
+    script = """
+    import os, signal, sys, time
+    ready, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        work("served")
+        os.write(tell, b"x")
+        time.sleep(60)
+    os.read(ready, 1)
+    os.kill(child, signal.SIGTERM)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    work("parent")
+    """
+    done = run(SPAN + script, env=recorded)
+    assert (done.stdout, done.stderr) == ("-15\n", "")
+    assert sorted(s.name for s in sink.spans) == ["invoke_workflow agent.py", "parent", "served"]
+
+
+def test_an_abandoned_stream_is_recorded(recorded: dict[str, str], run: Run, sink: OtlpSink, llm: FakeLlm) -> None:
+    script = """
+        from openai import OpenAI
+        stream = OpenAI().chat.completions.create(
+            model="fake", messages=[{"role": "user", "content": "stream"}], stream=True)
+        for kept in stream:
+            break
+        del stream
+    """
+    for kind in ("traceloop", "genai", "openinference"):
+        sink.clear()
+        done = run(script, env=recorded | {"LEYDEN_OPENAI_INSTRUMENTATION": kind})
+        assert done.returncode == 0
+        assert len(sink.spans) == 2, kind
+
+
+def test_a_burst_that_the_collector_does_not_take_costs_bounded_memory_and_blocks_nobody(
+    bare: dict[str, str], run: Run
+) -> None:
+    """The queue holds 10,000 spans; what comes on top of it goes, and no call waits."""
+    script = """
+        import resource, time
+        from opentelemetry import trace
+        tracer = trace.get_tracer("test")
+
+        def burst(count):
+            slowest = 0.0
+            for number in range(count):
+                start = time.perf_counter()
+                with tracer.start_as_current_span("call", attributes={"text": f"{number} " * 500}):
+                    pass
+                slowest = max(slowest, time.perf_counter() - start)
+            return slowest
+
+        slowest = burst(12_000)
+        full = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        slowest = max(slowest, burst(12_000))
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - full
+        print(int(slowest * 1000), grown // 1024, flush=True)
+        import os; os._exit(0)
+    """
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        done = run(script, env=environment(bare, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+    milliseconds, megabytes = map(int, done.stdout.split())
+    assert milliseconds < 1000
+    assert megabytes < 20
