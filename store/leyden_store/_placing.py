@@ -72,6 +72,8 @@ def agent_of(span: Span) -> str | None:
             name = span.name
         elif attributes.get("agentops.span.kind") == "agent":
             name = attributes.get("operation.name") or span.name
+        elif span.name.startswith(("agent run", "invoke_agent")):  # pydantic-ai before it followed the convention
+            name = attributes.get("agent_name")
         elif attributes.get("traceloop.span.kind") == "agent":
             name = attributes.get("traceloop.entity.name") or span.name
     return name if isinstance(name, str) and name else None

@@ -8,11 +8,13 @@ call.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from leyden_store.dialects import _logfire, genai
+from leyden_store.dialects._tools import tools
 from leyden_store.dialects._usage import openai_usage
-from leyden_store.dialects._values import mapping, parsed_or_none
-from leyden_store.spans import Span
+from leyden_store.dialects._values import listed, mapping, parsed_or_none
+from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Call
 
 NAME = "pydantic-ai"
@@ -43,9 +45,23 @@ def read(span: Span) -> Call:
     else:
         call = _logfire.told_by_bodies(span)
     raw = mapping(parsed_or_none(attributes, "gen_ai.usage.raw"))
+    called = call.response is not None and bool(call.response.get("tool_calls"))
     return replace(
         call,
         dialect=NAME,
+        tools=call.tools or _offered(attributes),
+        finish_reason=call.finish_reason or ("tool_calls" if called else None),
         usage=openai_usage(raw) if raw else call.usage,
         continues=attributes.get("logfire.span_type") == "log",
     )
+
+
+def _offered(attributes: Attributes) -> list[dict[str, Any]]:
+    """The tools older versions wrote among the request's parameters, in words of their own."""
+    asked = mapping(parsed_or_none(attributes, "model_request_parameters"))
+    found = [
+        {"name": tool.get("name"), "description": tool.get("description"), "parameters": tool["parameters_json_schema"]}
+        for tool in map(mapping, listed(asked.get("function_tools")))
+        if "parameters_json_schema" in tool
+    ]
+    return tools(found, "model_request_parameters")

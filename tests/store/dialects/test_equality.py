@@ -222,6 +222,7 @@ OLDER = {
     "langfuse5": ("parallel", "choices", "responses-parallel", "responses-reasoning"),
     "logfire3": ("parallel", "stream-parallel"),
     "logfire4": ("stream-parallel", "choices", "completions", "responses-reasoning", "responses-stream"),
+    "mlflow3": ("stream-parallel", "stream-reasoning"),
     "openaiv2": ("parallel", "stream-parallel"),
     "openinference020": ("parallel", "responses-parallel"),
     "openinference041": ("parallel", "reasoning"),
