@@ -59,6 +59,11 @@ WHERE leyden_is_erased(TraceId, RolloutId, SessionId)
 GROUP BY Project;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS otlp_trace_requests_mv TO otlp_spans AS
+WITH
+    leyden_map(names.1, names.2) AS named,
+    leyden_map(arrayConcat(names.1, resource_names.1), arrayConcat(names.2, resource_names.2)) AS identity, -- the first of a name: the resource speaks where the span says nothing
+    mapFromArrays(token_keys, leyden_of_place(attributes.value.array_value.values, places, 2)) AS tokens,
+    leyden_map(leyden_of_place(keys, places, 3), leyden_of_place(texts, places, 3)) AS packed
 SELECT
     leyden_time(start) AS Timestamp,
     lower(hex(trace_id)) AS TraceId,
@@ -116,121 +121,120 @@ SELECT
     ScopeAttributes, ScopeAttributeTypes, ScopeDroppedAttributes, ScopeSchemaUrl, ResourceDroppedAttributes, ResourceSchemaUrl
 FROM
 (
+    -- Where an attribute goes: 0 the map of small ones, 1 the content, 2 a token column, 3 a token column, packed. What is
+    -- packed beside a list stays an attribute: the list is read.
     SELECT
-        * EXCEPT (attributes, resource_named),
-        mapConcat(named, resource_named) AS identity, -- the first of a name: the resource speaks where the span says nothing
-        mapFromArrays(token_keys, leyden_of_place(attributes.value.array_value.values, places, 2)) AS tokens,
-        leyden_map(leyden_of_place(keys, places, 3), leyden_of_place(texts, places, 3)) AS packed
+        *,
+        leyden_names(keys, texts, attributes.value.value) AS names,
+        arrayFilter((k, v) -> leyden_is_token_array(k, v), keys, attributes.value) AS token_keys,
+        arrayMap((k, t) -> multiIf(has(token_keys, k), 2,
+                                   leyden_is_packed(k, t) AND NOT has(token_keys, replaceOne(k, '.packed', '')), 3,
+                                   leyden_is_content(k, t), 1, 0), keys, texts) AS places
     FROM
     (
-        -- Where an attribute goes: 0 the map of small ones, 1 the content, 2 a token column, 3 a token column, packed. What is
-        -- packed beside a list stays an attribute: the list is read.
         SELECT
             *,
-            leyden_names(keys, texts, attributes.value.value) AS names,
-            leyden_map(names.1, names.2) AS named,
-            arrayFilter((k, v) -> leyden_is_token_array(k, v), keys, attributes.value) AS token_keys,
-            arrayMap((k, t) -> multiIf(has(token_keys, k), 2,
-                                       leyden_is_packed(k, t) AND NOT has(token_keys, replaceOne(k, '.packed', '')), 3,
-                                       leyden_is_content(k, t), 1, 0), keys, texts) AS places
+            CAST(attributes.key, 'Array(LowCardinality(String))') AS keys,
+            arrayMap(v -> leyden_text(v), attributes.value) AS texts,
+            leyden_types(attributes) AS SpanAttributeTypes,
+            arrayConcat(event_attributes, link_attributes) AS sets,
+            arrayMap(set -> leyden_texts(set), sets) AS set_texts,
+            arrayMap(set -> leyden_types(set), sets) AS set_types
         FROM
         (
             SELECT
-                * EXCEPT (event_attributes, link_attributes),
-                CAST(attributes.key, 'Array(LowCardinality(String))') AS keys,
-                arrayMap(v -> leyden_text(v), attributes.value) AS texts,
-                leyden_types(attributes) AS SpanAttributeTypes,
-                arrayConcat(event_attributes, link_attributes) AS sets,
-                arrayMap(set -> leyden_texts(set), sets) AS set_texts,
-                arrayMap(set -> leyden_types(set), sets) AS set_types
+                ResourceAttributes, ResourceAttributeTypes, ResourceDroppedAttributes, ResourceSchemaUrl, resource_names,
+                ScopeAttributes, ScopeAttributeTypes, ScopeName, ScopeVersion, ScopeDroppedAttributes, ScopeSchemaUrl,
+                trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
+                DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
+                DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes, LinkDroppedAttributes,
+                LinkFlags, DroppedLinks, Flags, status, StatusMessage
             FROM
             (
                 SELECT
-                    ResourceAttributes, ResourceAttributeTypes, ResourceDroppedAttributes, ResourceSchemaUrl, resource_named,
-                    ScopeAttributes, ScopeAttributeTypes, ScopeName, ScopeVersion, ScopeDroppedAttributes, ScopeSchemaUrl,
+                    ResourceDroppedAttributes, ResourceSchemaUrl,
+                    ScopeName, ScopeVersion, ScopeDroppedAttributes, ScopeSchemaUrl,
                     trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
                     DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
                     DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
-                    LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
-                FROM
-                (
-                    SELECT
-                        * EXCEPT (resource, scope),
-                        arrayMap(set -> leyden_texts(set), [resource, scope]) AS both_texts,
-                        arrayMap(set -> leyden_types(set), [resource, scope]) AS both_types,
-                        both_texts[1] AS ResourceAttributes, both_types[1] AS ResourceAttributeTypes,
-                        both_texts[2] AS ScopeAttributes, both_types[2] AS ScopeAttributeTypes,
-                        leyden_names(mapKeys(ResourceAttributes), mapValues(ResourceAttributes), resource.value.value) AS names,
-                        leyden_map(names.1, names.2) AS resource_named
-                    FROM
-                    (
-                        SELECT
-                            resource, ResourceDroppedAttributes, ResourceSchemaUrl,
-                            ScopeName, ScopeVersion, scope, ScopeDroppedAttributes, ScopeSchemaUrl,
-                            trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
-                            DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
-                            DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
-                            LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
-                        FROM
-                        (
-                            SELECT
-                                resource, ResourceDroppedAttributes, ResourceSchemaUrl,
-                                ScopeName, ScopeVersion, scope, ScopeDroppedAttributes, ScopeSchemaUrl,
-                                trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end,
-                                attributes, DroppedAttributes, event_times, event_names, event_attributes,
-                                EventDroppedAttributes, DroppedEvents, link_trace_ids, link_span_ids, link_states,
-                                link_attributes, LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status,
-                                StatusMessage
-                            FROM otlp_trace_requests
-                            ARRAY JOIN
-                                `resource_spans.resource.attributes` AS resource,
-                                `resource_spans.resource.dropped_attributes_count` AS ResourceDroppedAttributes,
-                                `resource_spans.schema_url` AS ResourceSchemaUrl,
-                                `resource_spans.scope_spans.scope.name` AS ScopeName,
-                                `resource_spans.scope_spans.scope.version` AS ScopeVersion,
-                                `resource_spans.scope_spans.scope.attributes` AS scope,
-                                `resource_spans.scope_spans.scope.dropped_attributes_count` AS ScopeDroppedAttributes,
-                                `resource_spans.scope_spans.schema_url` AS ScopeSchemaUrl,
-                                `resource_spans.scope_spans.spans.trace_id` AS trace_id,
-                                `resource_spans.scope_spans.spans.span_id` AS span_id,
-                                `resource_spans.scope_spans.spans.trace_state` AS TraceState,
-                                `resource_spans.scope_spans.spans.parent_span_id` AS parent_span_id,
-                                `resource_spans.scope_spans.spans.name` AS SpanName,
-                                `resource_spans.scope_spans.spans.kind` AS kind,
-                                `resource_spans.scope_spans.spans.start_time_unix_nano` AS start,
-                                `resource_spans.scope_spans.spans.end_time_unix_nano` AS end,
-                                `resource_spans.scope_spans.spans.attributes` AS attributes,
-                                `resource_spans.scope_spans.spans.dropped_attributes_count` AS DroppedAttributes,
-                                `resource_spans.scope_spans.spans.events.time_unix_nano` AS event_times,
-                                `resource_spans.scope_spans.spans.events.name` AS event_names,
-                                `resource_spans.scope_spans.spans.events.attributes` AS event_attributes,
-                                `resource_spans.scope_spans.spans.events.dropped_attributes_count` AS EventDroppedAttributes,
-                                `resource_spans.scope_spans.spans.dropped_events_count` AS DroppedEvents,
-                                `resource_spans.scope_spans.spans.links.trace_id` AS link_trace_ids,
-                                `resource_spans.scope_spans.spans.links.span_id` AS link_span_ids,
-                                `resource_spans.scope_spans.spans.links.trace_state` AS link_states,
-                                `resource_spans.scope_spans.spans.links.attributes` AS link_attributes,
-                                `resource_spans.scope_spans.spans.links.dropped_attributes_count` AS LinkDroppedAttributes,
-                                `resource_spans.scope_spans.spans.links.flags` AS LinkFlags,
-                                `resource_spans.scope_spans.spans.dropped_links_count` AS DroppedLinks,
-                                `resource_spans.scope_spans.spans.flags` AS Flags,
-                                `resource_spans.scope_spans.spans.status.code` AS status,
-                                `resource_spans.scope_spans.spans.status.message` AS StatusMessage
-                        )
-                        ARRAY JOIN
-                            ScopeName, ScopeVersion, scope, ScopeDroppedAttributes, ScopeSchemaUrl,
-                            trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
-                            DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
-                            DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
-                            LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
-                    )
-                )
+                    LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage,
+                    arrayMap(set -> leyden_texts(set), [resource, scope]) AS both_texts,
+                    arrayMap(set -> leyden_types(set), [resource, scope]) AS both_types,
+                    both_texts[1] AS ResourceAttributes, both_types[1] AS ResourceAttributeTypes,
+                    both_texts[2] AS ScopeAttributes, both_types[2] AS ScopeAttributeTypes,
+                    leyden_names(mapKeys(ResourceAttributes), mapValues(ResourceAttributes), resource.value.value) AS resource_names
+                FROM otlp_trace_requests
                 ARRAY JOIN
-                    trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
-                    DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
-                    DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes,
-                    LinkDroppedAttributes, LinkFlags, DroppedLinks, Flags, status, StatusMessage
+                    `resource_spans.resource.attributes` AS resource,
+                    `resource_spans.resource.dropped_attributes_count` AS ResourceDroppedAttributes,
+                    `resource_spans.schema_url` AS ResourceSchemaUrl,
+                    `resource_spans.scope_spans.scope.name` AS in_ScopeName,
+                    `resource_spans.scope_spans.scope.version` AS in_ScopeVersion,
+                    `resource_spans.scope_spans.scope.attributes` AS in_scope,
+                    `resource_spans.scope_spans.scope.dropped_attributes_count` AS in_ScopeDroppedAttributes,
+                    `resource_spans.scope_spans.schema_url` AS in_ScopeSchemaUrl,
+                    `resource_spans.scope_spans.spans.trace_id` AS in_trace_id,
+                    `resource_spans.scope_spans.spans.span_id` AS in_span_id,
+                    `resource_spans.scope_spans.spans.trace_state` AS in_TraceState,
+                    `resource_spans.scope_spans.spans.parent_span_id` AS in_parent_span_id,
+                    `resource_spans.scope_spans.spans.name` AS in_SpanName,
+                    `resource_spans.scope_spans.spans.kind` AS in_kind,
+                    `resource_spans.scope_spans.spans.start_time_unix_nano` AS in_start,
+                    `resource_spans.scope_spans.spans.end_time_unix_nano` AS in_end,
+                    `resource_spans.scope_spans.spans.attributes` AS in_attributes,
+                    `resource_spans.scope_spans.spans.dropped_attributes_count` AS in_DroppedAttributes,
+                    `resource_spans.scope_spans.spans.events.time_unix_nano` AS in_event_times,
+                    `resource_spans.scope_spans.spans.events.name` AS in_event_names,
+                    `resource_spans.scope_spans.spans.events.attributes` AS in_event_attributes,
+                    `resource_spans.scope_spans.spans.events.dropped_attributes_count` AS in_EventDroppedAttributes,
+                    `resource_spans.scope_spans.spans.dropped_events_count` AS in_DroppedEvents,
+                    `resource_spans.scope_spans.spans.links.trace_id` AS in_link_trace_ids,
+                    `resource_spans.scope_spans.spans.links.span_id` AS in_link_span_ids,
+                    `resource_spans.scope_spans.spans.links.trace_state` AS in_link_states,
+                    `resource_spans.scope_spans.spans.links.attributes` AS in_link_attributes,
+                    `resource_spans.scope_spans.spans.links.dropped_attributes_count` AS in_LinkDroppedAttributes,
+                    `resource_spans.scope_spans.spans.links.flags` AS in_LinkFlags,
+                    `resource_spans.scope_spans.spans.dropped_links_count` AS in_DroppedLinks,
+                    `resource_spans.scope_spans.spans.flags` AS in_Flags,
+                    `resource_spans.scope_spans.spans.status.code` AS in_status,
+                    `resource_spans.scope_spans.spans.status.message` AS in_StatusMessage
+                ARRAY JOIN
+                    in_ScopeName AS ScopeName,
+                    in_ScopeVersion AS ScopeVersion,
+                    in_scope AS scope,
+                    in_ScopeDroppedAttributes AS ScopeDroppedAttributes,
+                    in_ScopeSchemaUrl AS ScopeSchemaUrl,
+                    in_trace_id AS trace_id,
+                    in_span_id AS span_id,
+                    in_TraceState AS TraceState,
+                    in_parent_span_id AS parent_span_id,
+                    in_SpanName AS SpanName,
+                    in_kind AS kind,
+                    in_start AS start,
+                    in_end AS end,
+                    in_attributes AS attributes,
+                    in_DroppedAttributes AS DroppedAttributes,
+                    in_event_times AS event_times,
+                    in_event_names AS event_names,
+                    in_event_attributes AS event_attributes,
+                    in_EventDroppedAttributes AS EventDroppedAttributes,
+                    in_DroppedEvents AS DroppedEvents,
+                    in_link_trace_ids AS link_trace_ids,
+                    in_link_span_ids AS link_span_ids,
+                    in_link_states AS link_states,
+                    in_link_attributes AS link_attributes,
+                    in_LinkDroppedAttributes AS LinkDroppedAttributes,
+                    in_LinkFlags AS LinkFlags,
+                    in_DroppedLinks AS DroppedLinks,
+                    in_Flags AS Flags,
+                    in_status AS status,
+                    in_StatusMessage AS StatusMessage
             )
+            ARRAY JOIN
+                trace_id, span_id, TraceState, parent_span_id, SpanName, kind, start, end, attributes,
+                DroppedAttributes, event_times, event_names, event_attributes, EventDroppedAttributes,
+                DroppedEvents, link_trace_ids, link_span_ids, link_states, link_attributes, LinkDroppedAttributes,
+                LinkFlags, DroppedLinks, Flags, status, StatusMessage
         )
     )
 );
