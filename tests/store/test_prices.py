@@ -57,7 +57,7 @@ def test_the_newest_price_that_had_begun_holds() -> None:
     assert table.price("other", DAY) is None
 
 
-def test_turns_and_sql_say_the_same(tmp_path: Path) -> None:
+def test_turns_and_sql_say_the_same(store: LightningStore, tmp_path: Path) -> None:
     dated = {"gen_ai.request.model": "gpt-4o-mini-2024-07-18", "gen_ai.usage.input_tokens": 1000}
     tokens = {**dated, "gen_ai.usage.output_tokens": 500, "gen_ai.usage.cache_read.input_tokens": 600}
     spans = [
@@ -77,19 +77,18 @@ def test_turns_and_sql_say_the_same(tmp_path: Path) -> None:
         f"{4:032x}": (1000 * 1 + 400 * 2 + 100 * 4) / 1e6,
         f"{5:032x}": 1500 * 3 / 1e6,
     }
-    with LightningStore.open(f"chdb://{tmp_path}/store") as store:
-        put(store, spans, spans)
-        store.prices.replace(CONFIGURED, read_prices(tmp_path / "prices.toml"))
-        in_turns = {turn.trace_id: turn.to_json()["cost"] for turn in store.turns()}
-        in_sql = {row["TraceId"]: row["Cost"] for row in store.sql("SELECT TraceId, Cost FROM turn_costs").to_pylist()}
-        assert in_turns == {key: cost if cost is None else pytest.approx(cost) for key, cost in expected.items()}
-        assert in_sql == in_turns
-        dear = store.select(where="TraceId IN (SELECT TraceId FROM turn_costs WHERE Cost > 0.1)")
-        assert [turn.trace_id for turn in store.turns(dear)] == [f"{2:032x}"]
-        store.prices.replace(CONFIGURED, [Price("gpt-4o-mini", 1, 1, 1, 1)])
-        costs = {turn.trace_id: turn.cost for turn in store.turns()}
-        assert costs[f"{1:032x}"] == pytest.approx(1500 / 1e6)
-        assert costs[f"{4:032x}"] is None
+    put(store, spans, spans)
+    store.prices.replace(CONFIGURED, read_prices(tmp_path / "prices.toml"))
+    in_turns = {turn.trace_id: turn.to_json()["cost"] for turn in store.turns()}
+    in_sql = {row["TraceId"]: row["Cost"] for row in store.sql("SELECT TraceId, Cost FROM turn_costs").to_pylist()}
+    assert in_turns == {key: cost if cost is None else pytest.approx(cost) for key, cost in expected.items()}
+    assert in_sql == in_turns
+    dear = store.select(where="TraceId IN (SELECT TraceId FROM turn_costs WHERE Cost > 0.1)")
+    assert [turn.trace_id for turn in store.turns(dear)] == [f"{2:032x}"]
+    store.prices.replace(CONFIGURED, [Price("gpt-4o-mini", 1, 1, 1, 1)])
+    costs = {turn.trace_id: turn.cost for turn in store.turns()}
+    assert costs[f"{1:032x}"] == pytest.approx(1500 / 1e6)
+    assert costs[f"{4:032x}"] is None
 
 
 @pytest.mark.parametrize(
