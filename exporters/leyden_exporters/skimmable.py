@@ -6,10 +6,12 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+import pyarrow as pa
+
 from leyden_store.lightning import LightningStore
 from leyden_store.reading import read_rollouts
 from leyden_store.selection import Selection
-from leyden_store.skim import Skimmed, skim_spans
+from leyden_store.skim import ReadSpans, Skimmed, skim_spans, skim_table
 from leyden_store.skim.store import skim_store
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward, Rollout
@@ -42,6 +44,23 @@ class SpanSource:
         """A piece at a time."""
         for piece in self._pieces:
             yield skim_spans(piece, self._rewards)
+
+
+class TableSource:
+    """Rollouts of tables in memory, as `skim_tables` gave them from a store, each with the spans that reading needs."""
+
+    def __init__(self, tables: Iterable[tuple[pa.Table, ReadSpans]], rewards: Iterable[PostedReward] = ()) -> None:
+        self._tables = tables
+        self._rewards = list(rewards)
+
+    def __iter__(self) -> Iterator[Rollout]:
+        for table, read in self._tables:
+            yield from read_rollouts(read(set(table["TraceId"].to_pylist())), self._rewards)
+
+    def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
+        """A table at a time."""
+        for table, read in self._tables:
+            yield skim_table(table, read, self._rewards)
 
 
 class StoreSource:

@@ -89,8 +89,8 @@ class Straightener:
             trained_tokens=sum(sizes),
             lacks_logprobs=[logprobs[slot + 1] - logprobs[slot] for slot in slots] != sizes,
             truncated=not CUT_SHORT.isdisjoint([sketch.finishes[call] for call in calls]),
-            agent=joined([skimmed.agent(call) for call in calls]) if options.per_agent else None,
-            policy_version=joined([skimmed.policy_version(call) for call in calls]),
+            agent=skimmed.agent(calls[0]) if options.per_agent else None,
+            policy_version=joined(skimmed.policy_versions(calls)),
         )
 
     def _order(self, call: int) -> tuple[int, int, str, str]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 
+import pyarrow as pa
+
 from leyden_store.reading import read_rollouts
 from leyden_store.skim._gather import Gathering, gather
 from leyden_store.skim._placing_rewards import place_rewards
 from leyden_store.skim._sketch import Sketch, sketch_spans
 from leyden_store.skim._skimmed import Skimmed
+from leyden_store.skim._table import sketch_table
 from leyden_store.skim._tokens import Ragged
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward, Rollout
 
-__all__ = ["Ragged", "Sketch", "Skimmed", "skim_sketch", "skim_spans"]
+__all__ = ["Ragged", "ReadSpans", "Sketch", "Skimmed", "skim_spans", "skim_table"]
 
 ReadSpans = Callable[[set[str]], Iterable[Span]]
 """Trace ids → all their spans."""
@@ -27,13 +30,15 @@ ReadSpans = Callable[[set[str]], Iterable[Span]]
 def skim_spans(spans: Iterable[Span], posted: Iterable[PostedReward] = ()) -> list[Skimmed | Rollout]:
     """Every rollout among the spans, as `read_rollouts` finds them and in its order, each skimmed or read."""
     held = sorted(spans, key=attrgetter("start_ns", "trace_id", "span_id"))
-    return skim_sketch(
-        sketch_spans(held), lambda traces: (span for span in held if span.trace_id in traces), list(posted)
-    )
+    return _skim(sketch_spans(held), lambda traces: (span for span in held if span.trace_id in traces), list(posted))
 
 
-def skim_sketch(sketch: Sketch, read: ReadSpans, posted: Sequence[PostedReward]) -> list[Skimmed | Rollout]:
-    """As `skim_spans`, from a sketch; `read` gives the spans of the traces that must be read."""
+def skim_table(table: pa.Table, read: ReadSpans, posted: Sequence[PostedReward] = ()) -> list[Skimmed | Rollout]:
+    """As `skim_spans`, from the result of `queries/skim.sql`; `read` gives the spans of traces that must be read."""
+    return _skim(sketch_table(table), read, posted)
+
+
+def _skim(sketch: Sketch, read: ReadSpans, posted: Sequence[PostedReward]) -> list[Skimmed | Rollout]:
     gathering = gather(sketch)
     if gathering is None:
         return list(read_rollouts(read(set(sketch.trace_ids)), posted))

@@ -64,7 +64,7 @@ class _Placing:
             call = span if span in self._calls else parent if parent in self._calls else -1
         found = self.gathering.rollouts[home if call < 0 else self.gathering.homes[call]]
         if call < 0:
-            found.rewards.append(replace(reward, span_id=""))
+            found.rewards.append(replace(reward, span_id="") if reward.span_id else reward)
         else:
             found.turn_rewards.setdefault(call, []).append(reward)
 

@@ -46,6 +46,10 @@ _TELLING = frozenset(
 )
 
 
+_BY_VALUES = ("pydantic-ai", "logfire")
+"""Scopes whose spans are known as calls by what other attributes hold."""
+
+
 class Kind(IntEnum):
     """What a span is to a training run."""
 
@@ -90,6 +94,8 @@ def shape_of(span: Span) -> Shape:
 
 
 def _kind(span: Span) -> Kind:
+    if span.scope_name.startswith(_BY_VALUES):
+        return Kind.UNTOLD
     dialect = recognise(span)
     if dialect is None:
         return Kind.UNTOLD if looks_like_llm(span) else Kind.SILENT

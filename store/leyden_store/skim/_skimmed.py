@@ -39,6 +39,11 @@ class Skimmed:
         """Which weights sampled it, as `Turn.policy_version`."""
         return self.gathering.places[call][4] or None
 
+    def policy_versions(self, calls: Sequence[int]) -> list[str | None]:
+        """Which weights sampled these calls, in order, repeats left out."""
+        places = {id(place): place for place in [self.gathering.places[call] for call in calls]}
+        return list(dict.fromkeys(place[4] or None for place in places.values()))
+
     def attempt(self, call: int) -> int | None:
         """The attempt it is part of, as `Turn.attempt`."""
         own = self.gathering.places[call][2]
@@ -63,7 +68,8 @@ class Skimmed:
 
     def rewards(self) -> tuple[Reward, ...]:
         """The rollout's own, as `Rollout.rewards`."""
-        return tuple(sorted(self.rollout.rewards, key=lambda reward: reward.time_ns))
+        found = self.rollout.rewards
+        return tuple(found) if len(found) < 2 else tuple(sorted(found, key=lambda reward: reward.time_ns))
 
     def turn_rewards(self, call: int) -> Mapping[str, float]:
         """A call's own, as `Turn.rewards`."""

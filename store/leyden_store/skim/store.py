@@ -13,8 +13,7 @@ from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore, _own, _settings
 from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
-from leyden_store.skim import Skimmed, skim_sketch
-from leyden_store.skim._table import sketch_table
+from leyden_store.skim import ReadSpans, Skimmed, skim_table
 from leyden_store.spans import Span
 from leyden_store.turns import Rollout
 
@@ -38,8 +37,16 @@ def skim_store(store: LightningStore, selection: Selection | None = None) -> Ite
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
     for batch in _batches(rollouts):
-        found = _skim(store, batch, selection)
+        table, read = _table(store, batch, selection)
+        found = skim_table(table, read, store._posted_rewards(batch))
         yield found if chosen is None else [_only(one, chosen) for one in found]
+
+
+def skim_tables(store: LightningStore) -> Iterator[tuple[pa.Table, ReadSpans]]:
+    """What `skim_store` asks of everything stored, batch by batch, to be kept in memory."""
+    text = sql.query("skim_rollouts").replace("{selection}", Selection().trace_ids)
+    for batch in _batches(store.connection.table(text)):
+        yield _table(store, batch, Selection())
 
 
 def _batches(rollouts: pa.Table) -> Iterator[list[dict[str, Any]]]:
@@ -54,7 +61,8 @@ def _batches(rollouts: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield rollouts.slice(start).to_pylist()
 
 
-def _skim(store: LightningStore, batch: list[dict[str, Any]], selection: Selection) -> list[Skimmed | Rollout]:
+def _table(store: LightningStore, batch: list[dict[str, Any]], selection: Selection) -> tuple[pa.Table, ReadSpans]:
+    """A batch's columns, and how to get spans of it."""
     where = {
         "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
         "start_ns": min(row["start_ns"] for row in batch),
@@ -65,8 +73,7 @@ def _skim(store: LightningStore, batch: list[dict[str, Any]], selection: Selecti
         held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
         return store._spans([row for row in held if row["trace_ids"]], selection)
 
-    sketch = sketch_table(store.connection.table(sql.query("skim"), where, _own(selection)))
-    return skim_sketch(sketch, read, store._posted_rewards(batch))
+    return store.connection.table(sql.query("skim"), where, _own(selection)), read
 
 
 def _only(one: Skimmed | Rollout, chosen: set[SpanKey]) -> Skimmed | Rollout:
