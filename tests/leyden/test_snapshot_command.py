@@ -7,9 +7,12 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +21,7 @@ from datasets import load_dataset
 
 from leyden_exporters.errors import SnapshotBroken
 from leyden_exporters.snapshots import verify
+from leyden_exporters.snapshots.manifest import sha256_of
 from tests.support.cli import Cli
 
 
@@ -119,3 +123,48 @@ def test_killed_anywhere_there_is_no_snapshot_or_a_whole_one(cli: Cli, form: str
     cli("export", "--format", form, "--out", "data")
     verify(cli.folder / "data")
     assert [p.name for p in cli.folder.iterdir() if p.name.endswith(".partial")] == []
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[str]:
+    """A fake S3, moto's server, in a process of its own; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (tmp_path / "moto.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + 60
+            while True:
+                try:
+                    request = urllib.request.Request(f"{url}/bucket", method="PUT")
+                    urllib.request.urlopen(request, timeout=5).close()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, (tmp_path / "moto.log").read_text()
+                    time.sleep(0.1)
+            yield url
+        finally:
+            server.kill()
+
+
+def test_a_snapshot_and_a_file_go_to_s3(cli: Cli, s3: str) -> None:
+    pytest.importorskip("s3fs")
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    env = {"AWS_ENDPOINT_URL": s3, **keys}
+    cli("export", "--format", "turns", "--out", "here")
+    cli("export", "--format", "turns", "--out", "s3://bucket/some/set", **env)
+    cli("export", "--format", "turns", "--out", "s3://bucket/turns.jsonl.zst", **env)
+    program = (
+        "import fsspec, hashlib, json; fs = fsspec.filesystem('s3');"
+        "print(json.dumps({path: hashlib.sha256(fs.cat_file(path)).hexdigest() for path in fs.find('bucket')}))"
+    )
+    reading = subprocess.run(
+        [sys.executable, "-c", program], env=cli.env | env, capture_output=True, text=True, check=True
+    )
+    there = json.loads(reading.stdout)
+    here = {f"bucket/some/set/{path.name}": sha256_of(path) for path in (cli.folder / "here").iterdir()}
+    assert there == {"bucket/turns.jsonl.zst": there["bucket/turns.jsonl.zst"], **here}
+    again = cli.refused("export", "--format", "turns", "--out", "s3://bucket/some/set", **env)
+    assert "already holds a snapshot" in again
+    assert [one["path"] for one in cli.lines("datasets", "--json")][-2] == "s3://bucket/some/set"

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from leyden_collector.api import audit, keys, queries, rewards, runs, search, sessions, stats, traces, turns
+from leyden_collector.api import (
+    audit,
+    datasets,
+    keys,
+    labels,
+    queries,
+    rewards,
+    runs,
+    search,
+    sessions,
+    stats,
+    traces,
+    turns,
+)
 from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.parts import Parts
 
-_RESOURCES = (traces, turns, sessions, search, rewards, queries, runs, stats, keys, audit)
+_RESOURCES = (traces, turns, sessions, search, rewards, labels, queries, datasets, runs, stats, keys, audit)
 
 
 def router(parts: Parts) -> APIRouter:

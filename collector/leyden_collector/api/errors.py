@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from leyden_collector.access import AccessDenied
+from leyden_store.datasets import DatasetNotFound
 from leyden_store.errors import (
     LeydenError,
     OtlpInvalid,
@@ -23,6 +24,8 @@ from leyden_store.errors import (
     TraceNotFound,
 )
 from leyden_store.keys import KeyInvalid, KeyNotFound
+from leyden_store.labels import LabelInvalid
+from leyden_store.lineage import NothingByThatName
 from leyden_store.runs import RunNotFound
 
 
@@ -52,10 +55,13 @@ _STATUS: tuple[tuple[type[LeydenError], int], ...] = (
     (TraceNotFound, 404),
     (RunNotFound, 404),
     (KeyNotFound, 404),
+    (DatasetNotFound, 404),
+    (NothingByThatName, 404),
     (SelectionEmpty, 404),
     (QueryError, 400),
     (OtlpInvalid, 400),
     (KeyInvalid, 400),
+    (LabelInvalid, 400),
     (StoreError, 503),
 )
 

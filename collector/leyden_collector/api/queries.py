@@ -42,9 +42,10 @@ def router(parts: Parts) -> APIRouter:
         found = [(query.name, query.to_json()) for query in saved.all()]
         return cut(found, limit, cursor, ascending=True)
 
-    @routes.get("/queries/{name}", summary="One saved query")
+    @routes.get("/queries/{name}", summary="One saved query: SQL, owner, versions, last use, size")
     def query(_grant: Asking, name: Name, version: Version = None) -> dict[str, Any]:
-        return saved.get(name, version).to_json()
+        found = saved.get(name, version)
+        return {**found.to_json(), **saved.details(found).to_json()}
 
     @routes.put("/queries/{name}", summary="Save a query; the same name again makes a new version")
     def save(grant: Asking, name: Name, given: QueryIn) -> dict[str, Any]:
