@@ -16,6 +16,7 @@ from leyden_store.lightning import LightningStore
 from leyden_store.turns import Turn
 from tests.examples.recording import CASES, EXAMPLES, NINE, outline, read, run, said
 from tests.support.collector import Collector
+from tests.support.otlp_sink import OtlpSink
 
 HERE = [name for name in NINE if name != "autogen_team"]
 """AutoGen needs a protobuf of its own: test_bundles.py has it."""
@@ -36,6 +37,18 @@ def test_the_tree_and_the_turns_are_those_a_person_would_draw(name: str, collect
     assert {turn.group_id for turn in turns} == {"examples"}
     assert turns[-1].response is not None
     assert str(turns[-1].response["content"]) in recorded.done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HERE)
+def test_one_switch_keeps_all_content_out(name: str) -> None:
+    with OtlpSink() as sink:
+        recorded = run(EXAMPLES / name / "agent.py", sink.url, LEYDEN_CAPTURE_CONTENT="false")
+        assert recorded.done.returncode == 0, recorded.done.stderr
+        assert len(sink.spans) >= 4
+        sent = b"".join(sink.bodies)
+    for secret in ("warmer", "Oslo", "9 °C", "17 * 23", "391", "Answer questions", "token_ids"):
+        assert secret.encode() not in sent
 
 
 def texts(turn: Turn) -> list[str]:
