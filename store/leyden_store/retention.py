@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from leyden_store.connection import Connection
 from leyden_store.guard import quoted
 
+_NANOS = "intDiv(toUnixTimestamp64Nano(Timestamp), 1000000000)"
 _TIMES = {
-    "otel_traces": "Timestamp",
-    "otel_logs": "Timestamp",
-    "traces": "Hour",
-    "rewards": "Timestamp",
-    "annotations": "Timestamp",
+    "otel_traces": _NANOS,
+    "otel_logs": _NANOS,
+    "traces": "toInt64(toUnixTimestamp(Hour))",
+    "rewards": _NANOS,
+    "annotations": _NANOS,
 }
-"""Tables that know their project, with the time of a row. `otel_traces_trace_id_ts` does not; it holds ids alone."""
+"""Tables that know their project, with the Unix seconds of a row. `otel_traces_trace_id_ts` does not; it holds ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ def retain(connection: Connection, project: str, days: int) -> list[Rule]:
         if not connection.rows(f"EXISTS TABLE {table}")[0]["result"]:
             continue
         if made:
-            # Only what has a rule expires at all: a part of projects without one is never looked at.
+            # A DateTime ends in 2106: what would be kept for longer must not begin again at 1970.
             ttl = ", ".join(
-                f"toDateTime({time}) + INTERVAL {rule.days} DAY DELETE WHERE Project = {quoted(rule.project)}"
+                f"toDateTime(toUInt32(least({time} + {rule.days * 86400}, 4294967295)))"
+                f" DELETE WHERE Project = {quoted(rule.project)}"
                 for rule in made
             )
             connection.ddl(f"ALTER TABLE {table} MODIFY TTL {ttl}")

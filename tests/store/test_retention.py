@@ -16,6 +16,11 @@ def test_a_projects_old_spans_go_and_the_rest_stays(store: LightningStore) -> No
         for t, p, days in ((1, "a", 1), (2, "a", 40), (3, "b", 40), (4, "it's", 400), (5, "default", 900))
     ]
     put(store, spans)
+    retain(store.connection, "b", 100_000)
+    assert rules(store.connection) == [Rule("b", 100_000)]
+    retain(store.connection, "b", 0)
+    store.compact()
+    assert len(list(store.spans())) == 5
     assert retain(store.connection, "a", 30) == [Rule("a", 30)]
     assert retain(store.connection, "it's", 30) == rules(store.connection) == [Rule("a", 30), Rule("it's", 30)]
     deadline = time.monotonic() + 60
