@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from leyden_collector.local_names import is_loopback as is_loopback
 from leyden_store.errors import LeydenError
 from leyden_store.keys import Key, Keys, Scope, digest, id_of
 

@@ -22,6 +22,7 @@ from leyden_collector.inflate import MAX_BODY_BYTES, BodyCorrupt, BodyTooLarge, 
 from leyden_collector.intake import Intake, Signal
 from leyden_collector.projects import bound
 from leyden_collector.spool import SpoolFull
+from leyden_collector.tls import Tls
 from leyden_store.errors import LeydenError, OtlpInvalid, StoreError
 from leyden_store.keys import Scope
 
@@ -61,13 +62,17 @@ class GrpcAddressInUse(LeydenError):
 class OtlpGrpc:
     """A gRPC server over an intake, in threads of its own."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: Tls | None = None) -> None:
         """Bind; port 0 takes a free one. Raises GrpcAddressInUse."""
         threads = ThreadPoolExecutor(_HANDLERS, thread_name_prefix="leyden-grpc")
         self._server = grpc.server(threads, options=_OPTIONS)
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            self.port = int(self._server.add_insecure_port(address))
+            if tls is None:
+                self.port = int(self._server.add_insecure_port(address))
+            else:
+                pair = grpc.ssl_server_credentials([(tls.key_pem, tls.cert_pem)])
+                self.port = int(self._server.add_secure_port(address, pair))
         except RuntimeError as error:
             raise GrpcAddressInUse(
                 f"cannot listen on {address}; choose another with --grpc-port, or none with --no-grpc"

@@ -16,12 +16,13 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from leyden_collector import metrics
-from leyden_collector.access import Access, is_loopback
+from leyden_collector.access import Access
 from leyden_collector.app import create_app
 from leyden_collector.audit import Auditor
 from leyden_collector.gateway import Gateway
 from leyden_collector.intake import Intake
 from leyden_collector.lanes import Lanes
+from leyden_collector.local_names import is_loopback
 from leyden_collector.otlp_grpc import OtlpGrpc
 from leyden_collector.processors import Pipeline
 from leyden_collector.processors.config import make
@@ -29,6 +30,7 @@ from leyden_collector.processors.tail import Tail
 from leyden_collector.self_trace import SelfTrace
 from leyden_collector.settings import Settings
 from leyden_collector.spool_folder import spool_folder
+from leyden_collector.tls import read_tls
 from leyden_store.audit import AuditLog
 from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.keys import Keys
@@ -64,13 +66,15 @@ def serve(
     On the way out it takes no more, and stores what is spooled; what cannot be stored waits for the next start.
     Raises the store's errors, and AddressInUse when the port is taken.
     """
+    tls = read_tls(settings.tls_cert, settings.tls_key)
+    scheme = "https" if tls else "http"
     listener = _listen(settings.host, settings.http_port)
-    grpc = None if settings.grpc_at is None else OtlpGrpc(settings.host, settings.grpc_at)
+    grpc = None if settings.grpc_at is None else OtlpGrpc(settings.host, settings.grpc_at, tls)
     with listener, LightningStore.open(settings.store) as store:
         if held := store.connection.gateway:
             where = held.url.removesuffix("/clickhouse")
             raise StoreLocked(f"another collector (process {held.pid}) serves this store at {where}; send spans there")
-        url = f"http://{_reachable(settings.host)}:{listener.getsockname()[1]}"
+        url = f"{scheme}://{_reachable(settings.host)}:{listener.getsockname()[1]}"
         folder = settings.spool.folder or spool_folder(settings.store)
         if settings.cost.prices is not None:
             store.prices.replace(CONFIGURED, read_prices(settings.cost.prices))
@@ -79,7 +83,12 @@ def serve(
         lanes = Lanes(folder, settings.spool.limits(), store.connection)
         tail = Tail(settings.tail, folder, lanes.traces, lanes.logs) if settings.tail else None
         token = os.environ.get("LEYDEN_TOKEN") or secrets.token_urlsafe(32)
-        access = Access(token, anonymous=is_loopback(settings.host), keys=Keys(store.connection))
+        access = Access(
+            token,
+            anonymous=is_loopback(settings.host) and not settings.require_keys,
+            open_ingest=settings.open_ingest,
+            keys=Keys(store.connection),
+        )
         path, holder = store.connection.engine_path, store.connection.holder
         auditor = Auditor(AuditLog(store.connection), access)
         gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
@@ -94,7 +103,7 @@ def serve(
                 holder.announce(f"{url}/clickhouse", token)
             if grpc is not None:
                 grpc.start(intake, access)
-            on_ready(Endpoints(url, f"http://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
+            on_ready(Endpoints(url, f"{scheme}://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
 
         lanes.start()
         auditor.start()
@@ -109,6 +118,7 @@ def serve(
             uvicorn.Config(
                 app if own is None else own.over(app),
                 log_level="warning", access_log=False, timeout_graceful_shutdown=5,
+                ssl_certfile=tls.cert if tls else None, ssl_keyfile=tls.key if tls else None,
             ),
             ready,
             own.stop if own is not None else lambda: None,

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     """How the collector runs.
 
     store:           the store's DSN; None: `./.leyden/store`
+    tls_cert, tls_key: PEM files, both or neither
+    require_keys:    ask for keys on a loopback address too, as behind a proxy
+    open_ingest:     take spans without a key where reading needs one
     ports:           0 takes a free one; `grpc = false` takes no gRPC; grpc_port None: 4317 beside 4318, else a free one
     """
 
@@ -87,6 +90,10 @@ class Settings(BaseSettings):
 
     store: str | None = None
     host: str = "127.0.0.1"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    require_keys: bool = False
+    open_ingest: bool = False
     http_port: int = Field(4318, ge=0, le=65535)
     grpc: bool = True
     grpc_port: int | None = Field(None, ge=0, le=65535)

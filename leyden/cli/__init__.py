@@ -13,11 +13,13 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from leyden.cli import (
+    audit,
     datasets,
     demo,
     doctor,
     export,
     ingest,
+    keys,
     label,
     lineage,
     query,
@@ -56,6 +58,8 @@ _COMMANDS = (
     search,
     sessions,
     store,
+    keys,
+    audit,
     demo,
 )
 

@@ -40,6 +40,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="URL",
         help="trace the collector itself, to itself or an OTLP/HTTP URL",
     )
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve TLS with this certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and its key")
+    parser.add_argument("--require-keys", action="store_true", help="ask for API keys on a loopback address too")
+    parser.add_argument("--open-ingest", action="store_true", help="take spans without a key beyond this machine too")
     parser.add_argument("--log-format", choices=["text", "json"], help="default: text")
     parser.set_defaults(run=run)
 
@@ -52,6 +56,10 @@ def run(args: argparse.Namespace) -> int:
     given: dict[str, Any] = {
         "store": args.store,
         "host": args.host,
+        "tls_cert": args.tls_cert,
+        "tls_key": args.tls_key,
+        "require_keys": args.require_keys or None,
+        "open_ingest": args.open_ingest or None,
         "http_port": args.http_port,
         "grpc": False if args.no_grpc else None,
         "grpc_port": args.grpc_port,

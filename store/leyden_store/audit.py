@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -91,6 +95,25 @@ class AuditLog:
             )
             for row in rows
         ]
+
+
+@contextmanager
+def acting_as(key_id: str, name: str) -> Iterator[None]:
+    """Say for whom this thread works in the block; without it, it works for the process's user."""
+    before = _ACTING.set((key_id, name))
+    try:
+        yield
+    finally:
+        _ACTING.reset(before)
+
+
+def done(connection: Connection, action: Action, subject: str, rows: int = 0) -> None:
+    """Write down what whoever this thread works for has done: exports, training, changes of keys."""
+    key_id, name = _ACTING.get() or ("", getpass.getuser())
+    AuditLog(connection).record(Entry(action, subject, rows, key_id, name))
+
+
+_ACTING: ContextVar[tuple[str, str] | None] = ContextVar("acting", default=None)
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from leyden_store import audit
+from leyden_store.audit import Action
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
 from leyden_store.runs import SpanKey, new_id, record_lineage, spans_hash
@@ -92,6 +94,9 @@ class Datasets:
             "CreatedAt": datetime.now(UTC),
         }
         self._connection.insert("datasets", [row])
+        audit.done(
+            self._connection, Action.EXPORT, f"{made.form} of {made.query or made.sql} to {made.path}", made.rows
+        )
         return self.get(dataset_id)
 
     def all(self) -> list[Dataset]:

@@ -85,7 +85,7 @@ class Keys:
             raise KeyInvalid("an admin key is good for every project; leave the project out, or the scope admin")
         key_id = secrets.token_hex(5)
         secret = f"leyden_{key_id}_{secrets.token_urlsafe(32)}"
-        key = Key(key_id, name.strip(), granted, project, digest(secret), datetime.now(UTC))
+        key = Key(key_id, name.strip(), granted, project, digest(secret), _now())
         self._write(key)
         return key, secret
 
@@ -99,8 +99,8 @@ class Keys:
                 scopes=frozenset(map(Scope, row["Scopes"])),
                 project=row["Project"],
                 sha256=row["Sha256"],
-                created_at=row["CreatedAt"],
-                revoked_at=row["RevokedAt"],
+                created_at=row["CreatedAt"].replace(tzinfo=UTC),
+                revoked_at=row["RevokedAt"].replace(tzinfo=UTC) if row["RevokedAt"] else None,
             )
             for row in rows
         ]
@@ -111,7 +111,7 @@ class Keys:
         if key is None:
             raise KeyNotFound(f"no key has the id {key_id!r}; list them with: leyden keys list")
         if key.revoked_at is None:
-            key = replace(key, revoked_at=datetime.now(UTC))
+            key = replace(key, revoked_at=_now())
             self._write(key)
         return key
 
@@ -131,6 +131,12 @@ class Keys:
                 }
             ],
         )
+
+
+def _now() -> datetime:
+    """In the milliseconds that are stored."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def id_of(secret: str) -> str:

@@ -80,7 +80,7 @@ def list_traces(
     before = read_cursor(cursor, int)
     found: list[dict[str, Any]] = []
     for candidates in _candidates(connection, chosen, before, limit + 1, settings):
-        rows = {row["trace_id"]: row for row in _summaries(connection, [trace for trace, _ in candidates])}
+        rows = {row["trace_id"]: row for row in _summaries(connection, [trace for trace, _ in candidates], settings)}
         # A trace that began before its window is met again in the window where it began.
         found += [rows[trace] for trace, start in candidates if rows[trace]["start_ns"] == start]
         if len(found) > limit:
@@ -180,7 +180,7 @@ def _conditions(chosen: TraceFilter) -> tuple[str, dict[str, Any]]:
     return " AND ".join(found or ["true"]), parameters
 
 
-def _summaries(connection: Connection, trace_ids: list[str]) -> list[dict[str, Any]]:
+def _summaries(connection: Connection, trace_ids: list[str], settings: Settings) -> list[dict[str, Any]]:
     selection = "SELECT arrayJoin({ids:Array(String)})"
     parameters: Mapping[str, Any] = {"ids": trace_ids, "limit": len(trace_ids)}
-    return connection.rows(sql.query("traces").replace("{selection}", selection), parameters)
+    return connection.rows(sql.query("traces").replace("{selection}", selection), parameters, settings)

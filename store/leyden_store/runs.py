@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from leyden_store import audit
+from leyden_store.audit import Action
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
 
@@ -77,6 +79,8 @@ class Runs:
         run = replace(run, started_at=datetime.now(UTC), spans=len(set(spans)), spans_hash=spans_hash(spans))
         record_lineage(self._connection, "run", run.run_id, spans)
         self._write(run)
+        asked = run.query or run.sql
+        audit.done(self._connection, Action.TRAIN, f"run {run.run_id}, {run.trainer}, of {asked}", run.spans)
         return run
 
     def metrics(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
