@@ -39,7 +39,7 @@ def make_turn(
     response, status = call.response, _status(inward)
     if call.finish_reason is None and not call.usage.output and call.messages:
         response = None if _says_nothing(response) else response
-        if status != "error" and (response is None or call.streamed):
+        if status != "error" and not call.unseen and (response is None or call.streamed):
             notes.append("no reply recorded" if response is None else "the stream was abandoned: no finish reason")
             status = "error"
     if status == "unset" and (response or call.finish_reason or call.usage.output):

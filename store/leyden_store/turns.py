@@ -84,6 +84,7 @@ class Call:
     params:  request parameters under OpenAI's names (temperature, top_p, max_tokens, seed, stop, n, …)
     streamed: whether the reply was asked for as a stream
     continues: whether this span tells the end of a call that another beside it began
+    unseen: whether the reply went where this capture cannot see it, so that its absence means nothing
     tool_ids: call ids this capture wrote for calls → the ids their results name, where it wrote two for one call
     notes:   what this capture cannot say, in words, e.g. "stream abandoned"
     """
@@ -108,6 +109,7 @@ class Call:
     notes: Sequence[str] = ()
     streamed: bool = False
     continues: bool = False
+    unseen: bool = False
     tool_ids: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -102,6 +102,79 @@ def _async(client: OpenAI, model: str) -> None:
     asyncio.run(run())
 
 
+def _gathered(client: OpenAI) -> None:
+    """Two conversations at once, each in two calls."""
+
+    async def loop(other: AsyncOpenAI, question: str) -> None:
+        messages: list[Any] = [SYSTEM, {"role": "user", "content": question}]
+        for _ in range(2):
+            reply = await other.chat.completions.create(model="fake-text-and-call", messages=messages, tools=TOOLS)
+            message = reply.choices[0].message
+            messages.append(message)
+            calls = message.tool_calls or ()
+            messages += [{"role": "tool", "tool_call_id": call.id, "content": '{"temp": 18}'} for call in calls]
+            await asyncio.sleep(0.05)
+
+    async def late(other: AsyncOpenAI) -> None:
+        await asyncio.sleep(0.03)  # So that captures agree in which came first.
+        await loop(other, "Weather in Oslo?")
+
+    async def run() -> None:
+        async with AsyncOpenAI(base_url=str(client.base_url), api_key="none", max_retries=0) as other:
+            await asyncio.gather(loop(other, "Weather in Paris?"), late(other))
+
+    asyncio.run(run())
+
+
+def _async_abandoned(client: OpenAI) -> None:
+    async def run() -> None:
+        async with AsyncOpenAI(base_url=str(client.base_url), api_key="none", max_retries=0) as other:
+            stream = await other.chat.completions.create(model="fake-long", messages=[SYSTEM, USER], stream=True)  # type: ignore[list-item]
+            async with stream:
+                async for _ in stream:
+                    break
+
+    asyncio.run(run())
+
+
+def _raw_stream(client: OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="fake-chat",
+        messages=[USER],  # type: ignore[list-item]
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    _drain(raw.parse())
+
+
+def _stream_helper(client: OpenAI) -> None:
+    with client.chat.completions.stream(model="fake-parallel", messages=[SYSTEM, USER], tools=TOOLS) as stream:  # type: ignore[list-item]
+        _drain(stream)
+
+
+def _responses_goes_on(client: OpenAI) -> None:
+    first = client.responses.create(model="fake-chat", input="Hello?")
+    client.responses.create(model="fake-chat", input="And now?", previous_response_id=first.id)
+
+
+def _image_result(client: OpenAI) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    parts = [
+        {"type": "text", "text": "a cat"},
+        {"type": "image_url", "image_url": {"url": "https://example.org/cat.png"}},
+    ]
+    _ask(
+        client,
+        "fake-chat",
+        [
+            USER,
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "seen"},
+            {"role": "user", "content": parts},
+        ],
+    )
+
+
 def _threads(client: OpenAI) -> None:
     def later(i: int) -> None:
         time.sleep(i * 0.03)
@@ -295,5 +368,20 @@ SCENARIOS: dict[str, Scenario] = {
     "responses-refusal": lambda c: _responses_loop(c, "fake-refusal"),
     "responses-history": _responses_history,
     "responses-errors": _responses_errors,
+    "gathered": _gathered,
+    "async-abandoned": _async_abandoned,
+    "raw-stream": _raw_stream,
+    "stream-helper": _stream_helper,
+    "stream-choices": lambda c: _drain(_ask(c, "fake-n", n=2, stream=True, stream_options={"include_usage": True})),
+    "responses-goes-on": _responses_goes_on,
+    "image-result": _image_result,
+    "response-format": lambda c: _ask(
+        c,
+        "fake-json",
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "p", "schema": {"type": "object", "properties": {"name": {"type": "string"}}}},
+        },
+    ),
 }
 """Name → agent. Adding one and recording it adds its golden cases."""

@@ -65,6 +65,18 @@ _BY_ATTRIBUTES: tuple[Dialect, ...] = (
 """Every dialect, the one with the most telling marks first."""
 
 
+_KINDS = (
+    "gen_ai.operation.name",
+    "openinference.span.kind",
+    "traceloop.span.kind",
+    "llm.request.type",
+    "ai.operationId",
+    "langfuse.observation.type",
+    "mlflow.spanType",
+)
+"""What says of a span which kind it is: one that is no call by these (an embedding, a rerank, a tool) is none."""
+
+
 def recognise(span: Span) -> Dialect | None:
     """The dialect that knows this span as an LLM call, or None: it is none, or `looks_like_llm` says it seems one."""
     for prefix, dialects in _BY_SCOPE:
@@ -82,8 +94,6 @@ def recognise(span: Span) -> Dialect | None:
 def looks_like_llm(span: Span) -> bool:
     """Whether a span no dialect knows still seems an LLM call, so that it is counted and not lost from sight."""
     attributes = span.attributes
-    if not attributes or "gen_ai.operation.name" in attributes or "openinference.span.kind" in attributes:
-        return False
-    if attributes.get("traceloop.span.kind") is not None or attributes.get("llm.request.type") is not None:
+    if not attributes or any(attributes.get(key) is not None for key in _KINDS):
         return False
     return any(key in attributes for key in ("gen_ai.request.model", "llm.model_name", "llm.request.model"))

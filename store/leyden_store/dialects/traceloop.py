@@ -17,6 +17,7 @@ from leyden_store.turns import Call
 NAME = "traceloop"
 
 _SPAN_NAMES = ("openai.chat", "openai.completion", "openai.response")
+_RAW = "X-Stainless-Raw-Response"
 _PROPERTIES = "traceloop.association.properties."
 
 
@@ -37,10 +38,13 @@ def read(span: Span) -> Call:
     """Read the span. Raises Unreadable where content is broken."""
     call = genai.read(span)
     messages, tool_ids = join_tool_ids(call.messages)
+    unseen = call.streamed and call.response is None and _RAW in str(span.attributes.get("gen_ai.headers"))
     return replace(
         call,
         dialect=NAME,
         messages=messages,
+        unseen=unseen,
+        notes=[*call.notes, "reply not captured: a stream taken as a raw response"] if unseen else call.notes,
         tool_ids=tool_ids,
         session_id=call.session_id or session(span),
     )

@@ -51,6 +51,27 @@ class TestWhatIsAnLlmCall:
         assert recognise(found) is None
         assert not looks_like_llm(found)
 
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            {"llm.request.type": "embedding"},
+            {"llm.request.type": "rerank"},
+            {"ai.operationId": "ai.embed.doEmbed"},
+            {"ai.operationId": "ai.rerank.doRerank"},
+            {"ai.operationId": "ai.toolCall"},
+            *({"langfuse.observation.type": kind} for kind in ("embedding", "retriever", "tool", "agent", "span")),
+            *({"mlflow.spanType": f'"{kind}"'} for kind in ("EMBEDDING", "RERANKER", "RETRIEVER", "TOOL", "AGENT")),
+            *({"traceloop.span.kind": kind} for kind in ("workflow", "task", "agent", "tool")),
+        ],
+        ids=str,
+    )
+    def test_embedding_rerank_retrieval_and_tools_of_every_dialect_are_known_and_are_none(
+        self, kind: dict[str, str]
+    ) -> None:
+        found = Span("t", "a", "x", 1, 2, attributes={"gen_ai.request.model": "m", "llm.model_name": "m", **kind})
+        assert recognise(found) is None
+        assert not looks_like_llm(found)
+
     def test_what_sums_up_a_loop_of_the_ai_sdk_is_none(self) -> None:
         found = span("ai", ai__operationId="ai.generateText", ai__usage__inputTokens=9)
         assert recognise(found) is None

@@ -76,6 +76,10 @@ def _call_ids(turn: View) -> None:
         call["id"] = ""
 
 
+def _reply(turn: View) -> None:
+    turn.update(response=None, finish_reason=None, usage=None, model=None, status=None)
+
+
 def _legacy_call(turn: View) -> None:
     turn["response"], turn["tools"] = None, []
 
@@ -85,7 +89,7 @@ LOSSES = (
         "traceloop",
         frozenset(
             {"stream", "langgraph", "async", "completions", "stream-parallel", "stream-text-and-call"}
-            | {"stream-reasoning", "stream-refusal"}
+            | {"stream-reasoning", "stream-refusal", "stream-choices"}
         ),
         _usage_reasoning,
         "reasoning tokens are recorded for plain, unstreamed chat and the Responses API alone",
@@ -125,6 +129,12 @@ LOSSES = (
         frozenset({"responses-stream"}),
         _call_ids,
         "the call's id is not recorded, only the item's, until a result names it in a later call",
+    ),
+    Loss(
+        "traceloop",
+        frozenset({"raw-stream"}),
+        _reply,
+        "the reply of a stream that is taken as a raw response goes by unseen",
     ),
     Loss("genai", frozenset({"function-call"}), _legacy_call, "the function_call of old is not recorded"),
 )
