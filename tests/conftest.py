@@ -12,6 +12,15 @@ import pytest
 from leyden_store.lightning import LightningStore
 from tests.support.clickhouse_server import ClickHouseServer, Unavailable, drop_database, new_database
 
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long fault tests out unless they are asked for by their marker."""
+    if "faults" not in config.option.markexpr:
+        left = [item for item in items if item.get_closest_marker("faults") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in left])
+        items[:] = left
+
+
 BACKENDS = ["embedded", pytest.param("server", marks=pytest.mark.server)]
 """The two kinds of store; what holds of one holds of the other."""
 
