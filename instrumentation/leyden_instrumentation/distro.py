@@ -6,9 +6,10 @@ Selected by `OTEL_PYTHON_DISTRO=leyden`. A variable that the user has set is nev
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from importlib import metadata
 from typing import Any
 
@@ -16,7 +17,16 @@ import wrapt
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 
 from leyden_instrumentation import settings
-from leyden_instrumentation.libraries import LIBRARIES, Library, choose, is_installed, library_of, normal_name
+from leyden_instrumentation.libraries import (
+    LIBRARIES,
+    NATIVE,
+    Library,
+    choose,
+    conflict_of,
+    is_installed,
+    library_of,
+    normal_name,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +66,8 @@ class LeydenDistro(BaseDistro):  # type: ignore[misc,unused-ignore]
         # Traceloop's hands openai's marker for "not given" to the SDK, which then complains at every call.
         logging.getLogger("opentelemetry.attributes").addFilter(lambda record: "openai.Omit" not in record.getMessage())
 
+        _speak_of_conflicts()
+
     def load_instrumentor(self, entry_point: metadata.EntryPoint, **kwargs: Any) -> None:
         """As stock, but one instrumentation for each library we know, and that when the program imports it."""
         library = None if entry_point.dist is None else library_of(entry_point.dist.name)
@@ -91,6 +103,29 @@ def set_defaults(env: MutableMapping[str, str] | None = None) -> None:
             env.setdefault(name, value)
     else:
         env.update(_CONTENT_OFF)
+
+
+def _speak_of_conflicts() -> None:
+    """Say that a library is not recorded when the program imports it, and not of instrumentations nobody misses."""
+    loader = logging.getLogger("opentelemetry.instrumentation.auto_instrumentation._load")
+    # Stock tells every program of every instrumentation that does not suit what is installed.
+    loader.addFilter(lambda record: record.getMessage().partition(" ")[0] not in _known_entries())
+    for library in LIBRARIES:
+        distribution = choose(library, os.environ).distribution if is_installed(library.distribution) else None
+        conflict = conflict_of(distribution) if distribution and distribution != library.choices.get(NATIVE) else None
+        if conflict is not None:
+            wrapt.register_post_import_hook(_warning(library, f"{distribution}: {conflict}"), library.module)
+
+
+@functools.cache
+def _known_entries() -> frozenset[str]:
+    """The entry points of instrumentations that we choose among."""
+    entries = metadata.entry_points(group="opentelemetry_instrumentor")
+    return frozenset(e.name for e in entries if e.dist is not None and library_of(e.dist.name) is not None)
+
+
+def _warning(library: Library, why: str) -> Callable[[Any], None]:
+    return lambda _: _log.warning("leyden: calls of %s are not recorded: %s", library.name, why)
 
 
 def _chosen(library: Library) -> str | None:

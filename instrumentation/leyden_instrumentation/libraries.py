@@ -131,7 +131,7 @@ def choose(library: Library, env: Mapping[str, str]) -> Choice:
     installed = [name for name in library.choices.values() if is_installed(name)]
     if asked in library.choices and library.choices[asked] in installed:
         return Choice(library, library.choices[asked], f"{setting} asks for it")
-    first = next(filter(_fits, installed), installed[0] if installed else None)
+    first = next((name for name in installed if conflict_of(name) is None), installed[0] if installed else None)
     if asked:
         known = f"none of {', '.join(library.choices)}"
         fault = "not installed" if asked in library.choices else known
@@ -152,9 +152,10 @@ def is_installed(distribution: str) -> bool:
     return True
 
 
-def _fits(distribution: str) -> bool:
-    """Whether OpenTelemetry would load it: it passes over what says that it does not suit the library's version."""
-    return get_dist_dependency_conflicts(metadata.distribution(distribution)) is None
+def conflict_of(distribution: str) -> str | None:
+    """Why OpenTelemetry would pass an installed instrumentation over: it says that it does not suit what is here."""
+    conflict = get_dist_dependency_conflicts(metadata.distribution(distribution))
+    return None if conflict is None else " ".join(str(conflict).split())
 
 
 def normal_name(name: str) -> str:

@@ -63,3 +63,29 @@ def test_nothing_is_loaded_until_the_program_imports_the_library(
         print(sorted(names & set(sys.modules)))
     """
     assert run(script, env=recorded).stdout == "[]\n"
+
+
+def test_an_instrumentation_that_does_not_suit_is_told_of_only_where_it_is_missed(
+    recorded: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    """Distributions made up here: a library, and an instrumentation for another version of it."""
+    for name, version, more in (
+        ("crewai", "9.0", ""),
+        (
+            "openinference-instrumentation-crewai",
+            "1.0",
+            "Provides-Extra: instruments\nRequires-Dist: crewai<2 ; extra == 'instruments'\n",
+        ),
+    ):
+        info = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}")
+        (info / "entry_points.txt").write_text(
+            "[opentelemetry_instrumentor]\ncrewai = nowhere:Instrumentor\n" if more else ""
+        )
+    (tmp_path / "crewai.py").write_text("")
+    env = recorded | {"PYTHONPATH": f"{recorded['PYTHONPATH']}:{tmp_path}"}
+    assert run("print('runs')", env=env).stderr == ""
+    said = run("import crewai", env=env).stderr
+    assert said.count("\n") == 1
+    assert said.startswith("leyden: calls of crewai are not recorded: openinference-instrumentation-crewai: ")
