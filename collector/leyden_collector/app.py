@@ -34,7 +34,8 @@ def create_app(
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
     app.include_router(otlp_http.router(intake, access))
     app.include_router(state.router(lanes, families))
-    app.include_router(api.router(Parts(store, access, auditor)))
+    app.state.parts = Parts(store, access, auditor)  # for routes that are plugged in
+    app.include_router(api.router(app.state.parts))
     app.add_middleware(Door, access=access, auditor=auditor)
     if not access.enforced:
         app.add_middleware(LocalNamesOnly)

@@ -72,10 +72,12 @@ def run(args: argparse.Namespace) -> int:
     set_up(settings.logging)
 
     def extend(app: FastAPI, store: LightningStore) -> AbstractContextManager[object]:
+        from leyden.api_exports import add_exports
         from leyden.page import add_page
         from leyden.triggers.watch import Watch
 
         watch = Watch(store, settings.store, settings.triggers.every_s) if settings.triggers.enabled else None
+        add_exports(app, app.state.parts)
         add_page(app, store, settings.page.tokenizer, watch.fire if watch else None)
         return watch or nullcontext()
 
