@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from tests.support.collector import Collector
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CASES = Path(__file__).parent / "cases"
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NINE = (
     "tool_agent",
     "agents_handoff",
@@ -72,9 +74,9 @@ def read(store: LightningStore, rollout_id: str) -> tuple[list[SpanTree], list[T
 
 
 def outline(trees: list[SpanTree]) -> str:
-    """The trees as a person would draw them: a line a span, its name and kind, under its parent."""
+    """The trees as a person would draw them: a line a span, its name and kind, under its parent; made-up ids as `*`."""
     lines = [f"{'  ' * depth}{span.name} [{kind(span)}]" for tree in trees for depth, span in tree.walk()]
-    return "\n".join(lines) + "\n"
+    return _UUID.sub("*", "\n".join(lines)) + "\n"
 
 
 def kind(span: Span) -> str:
