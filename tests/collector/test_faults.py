@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -74,14 +75,20 @@ def spans_of(dsn: str) -> dict[int, int]:
     return {int(row["TraceId"], 16): row["n"] for row in rows}
 
 
+LONG = [pytest.mark.faults, pytest.mark.timeout(3600)]
+
+
 @pytest.mark.slow
-def test_every_acknowledged_span_is_there_once_after_kills_under_load(dsn: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=LONG)])
+def test_every_acknowledged_span_is_there_once_after_kills_under_load(dsn: str, tmp_path: Path, kills: int) -> None:
+    """Killed at any moment: while it spools, closes a segment, or is in the middle of an insert."""
+    random = Random(kills)
     collector = Collector(dsn, tmp_path)
     collector.start()
     try:
         with Load(collector) as load:
-            for pause in (0.1, 0.35, 0.6, 0.85, 1.3):
-                time.sleep(pause)
+            for _ in range(kills):
+                time.sleep(random.uniform(0.05, 1.3))
                 collector.kill()
                 collector.start()
             time.sleep(0.3)
@@ -165,13 +172,17 @@ def flickering(tmp_path: Path) -> Iterator[tuple[ClickHouseServer, Proxy]]:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_a_server_that_goes_away_costs_nothing(flickering: tuple[ClickHouseServer, Proxy], tmp_path: Path) -> None:
+@pytest.mark.parametrize("outages", [2, pytest.param(10, marks=LONG)])
+def test_a_server_that_goes_away_costs_nothing(
+    flickering: tuple[ClickHouseServer, Proxy], tmp_path: Path, outages: int
+) -> None:
+    random = Random(outages)
     server, proxy = flickering
     dsn = server.dsn(port=proxy.port)
     with Collector(dsn, tmp_path) as collector:
         with Load(collector, agents=2) as load:
-            for _ in range(2):
-                time.sleep(0.5)
+            for _ in range(outages):
+                time.sleep(random.uniform(0.1, 1.0))
                 server.kill()
                 eventually(lambda: not ask(f"{collector.url}/ready").json()["ready"])
                 before = len(load.acknowledged)
@@ -236,6 +247,32 @@ def test_told_to_stop_while_the_server_is_gone_it_ends_soon_and_keeps_all(
         assert collector.flush().status == 200
         assert collector.stop() == 0
     assert spans_of(server.dsn()) == {5: 1}
+
+
+def test_a_disk_that_takes_no_more_is_503_and_what_was_acknowledged_is_stored(tmp_path: Path) -> None:
+    """A file may grow to 20 kB in this process, as a quota would have it: the write that passes it is cut and fails."""
+    limited = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); import leyden_collector.spool as s\n"
+        "def limit(folder):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY)); real(folder)\n"
+        "real, s._sync_folder = s._sync_folder, limit\n"
+        "s.Limits.__init__.__defaults__ = (1 << 30, 8 << 20, 60.0)"
+    )
+    dsn = f"chdb://{tmp_path}/store"
+    with Collector(dsn, tmp_path, program=limited) as collector:
+        answers = [
+            (trace, collector.send(encode_traces([make(1, trace=trace, attributes={"pad": "x" * 3000})])).status)
+            for trace in range(1, 12)
+        ]
+        assert {status for _, status in answers} == {200, 503}
+        taken = [trace for trace, status in answers if status == 200]
+        assert taken == list(range(1, len(taken) + 1))
+        collector.kill()
+    with Collector(dsn, tmp_path) as collector:
+        assert collector.flush().status == 200
+        assert collector.stop() == 0
+    assert spans_of(dsn) == dict.fromkeys(taken, 1)
+    assert not list((tmp_path / "spool" / "quarantine").glob("*.pb"))
 
 
 def test_flushing_under_load_ends(tmp_path: Path) -> None:
