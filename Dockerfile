@@ -26,6 +26,6 @@ ENV PATH=/opt/leyden/bin:$PATH \
 USER leyden
 WORKDIR /var/lib/leyden
 VOLUME /var/lib/leyden
-EXPOSE 4318
+EXPOSE 4317 4318
 ENTRYPOINT ["leyden"]
 CMD ["up", "--host", "0.0.0.0", "--spool", "/var/lib/leyden/spool"]

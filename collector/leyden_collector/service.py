@@ -19,8 +19,10 @@ from leyden_collector import metrics
 from leyden_collector.access import Access
 from leyden_collector.app import create_app
 from leyden_collector.audit import Auditor
+from leyden_collector.exposition import Family
 from leyden_collector.gateway import Gateway
 from leyden_collector.intake import Intake
+from leyden_collector.keeping import MetricsKeeper
 from leyden_collector.lanes import Lanes
 from leyden_collector.local_names import is_loopback
 from leyden_collector.otlp_grpc import OtlpGrpc
@@ -93,9 +95,12 @@ def serve(
         auditor = Auditor(AuditLog(store.connection), access)
         gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
         intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
-        app = create_app(
-            store, intake, lanes, gateway, access, auditor, lambda: metrics.families(intake, lanes, pipeline, tail)
-        )
+
+        def families() -> Iterator[Family]:
+            return metrics.families(intake, lanes, pipeline, tail)
+
+        app = create_app(store, intake, lanes, gateway, access, auditor, families, settings.cors_origins)
+        keeper = MetricsKeeper(store.connection, families, settings.metrics.every_s)
         beside = extend(app, store) if extend is not None else nullcontext()
 
         def ready() -> None:
@@ -107,6 +112,8 @@ def serve(
 
         lanes.start()
         auditor.start()
+        if settings.metrics.every_s:
+            keeper.start()
         if tail is not None:
             tail.start()
         own = (
@@ -136,6 +143,7 @@ def serve(
             if gateway is not None:
                 gateway.close()
             auditor.stop()
+            keeper.stop()
 
 
 class _Server(uvicorn.Server):

@@ -10,10 +10,16 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from leyden_collector.processors.config import TABLES, ConditionTable, ProcessorTable, TailTable
 from leyden_collector.spool import Limits
@@ -63,6 +69,12 @@ class SelfTraceTable(_Table):
     endpoint: str | None = None
 
 
+class MetricsTable(_Table):
+    """Metrics in the store, beside `/metrics`. every_s: seconds between samples; 0 keeps none."""
+
+    every_s: float = Field(default=15.0, ge=0)
+
+
 class TriggersTable(_Table):
     """Whether triggers are looked at while the collector runs, and how often, in seconds."""
 
@@ -84,6 +96,7 @@ class Settings(BaseSettings):
     require_keys:    ask for keys on a loopback address too, as behind a proxy
     open_ingest:     take spans without a key where reading needs one
     ports:           0 takes a free one; `grpc = false` takes no gRPC; grpc_port None: 4317 beside 4318, else a free one
+    cors_origins:    of pages that may send spans, e.g. https://app.example, or "*"; as a variable, with commas between
     """
 
     model_config = SettingsConfigDict(env_prefix="LEYDEN_", env_nested_delimiter="__", extra="forbid")
@@ -97,14 +110,21 @@ class Settings(BaseSettings):
     http_port: int = Field(4318, ge=0, le=65535)
     grpc: bool = True
     grpc_port: int | None = Field(None, ge=0, le=65535)
+    cors_origins: Annotated[list[str], NoDecode] = []
     spool: SpoolTable = SpoolTable()
     processors: list[ProcessorTable] = []
     tail: TailTable | None = None
     cost: CostTable = CostTable()
     logging: LoggingTable = LoggingTable()
     self_trace: SelfTraceTable = SelfTraceTable()
+    metrics: MetricsTable = MetricsTable()
     triggers: TriggersTable = TriggersTable()
     page: PageTable = PageTable()
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _separated(cls, value: Any) -> Any:
+        return [origin.strip() for origin in value.split(",") if origin.strip()] if isinstance(value, str) else value
 
     @classmethod
     def load(cls, config: Path | None = None, given: Mapping[str, Any] | None = None) -> Self:

@@ -1,19 +1,59 @@
-"""LLM quality: every model's calls, errors, latency, speed and tokens."""
+"""LLM cost and quality: what models cost, and every model's calls, errors, latency, speed and tokens."""
 
 from __future__ import annotations
 
 from leyden_dashboards.model import Dashboard, Section
-from leyden_dashboards.panels import heat, lines, table
+from leyden_dashboards.panels import bars, heat, lines, stat, table
 from leyden_dashboards.variables import COMMON
 
 _MODEL = "${__field.labels.model}"
 
 PAGE = Dashboard(
     uid="leyden-llm",
-    title="LLM quality",
-    description="Calls, errors, latency, speed and tokens of every model.",
+    title="LLM cost and quality",
+    description="Cost, calls, errors, latency, speed and tokens of every model.",
     variables=COMMON,
     sections=[
+        Section(
+            "Cost",
+            [
+                stat(
+                    "Cost",
+                    "cost/total",
+                    unit="currencyUSD",
+                    width=8,
+                    description="Of the calls that say what they cost, or whose model the price table knows.",
+                ),
+                stat(
+                    "Calls without a price",
+                    "cost/unpriced",
+                    unit="short",
+                    width=8,
+                    description="Calls that the sum leaves out: neither they nor the price table say what they cost.",
+                ),
+                stat(
+                    "Input from caches",
+                    "cost/cached",
+                    unit="percentunit",
+                    width=8,
+                    description="Share of input tokens that providers read from their caches.",
+                ),
+                lines("Cost by model", "cost/over_time", unit="currencyUSD", name=_MODEL, description="By model."),
+                bars(
+                    "Finish reasons",
+                    "cost/finish_reasons",
+                    unit="short",
+                    x="Ended",
+                    description="How calls ended: replies cut at a limit are no good training data.",
+                ),
+                table(
+                    "Cost by agent",
+                    "cost/by_agent",
+                    units={"Cost": "currencyUSD", "Cost a rollout": "currencyUSD"},
+                    description="Every agent's cost, and what one of its rollouts costs.",
+                ),
+            ],
+        ),
         Section(
             "Models",
             [

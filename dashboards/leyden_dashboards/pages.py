@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from leyden_dashboards import agents, llm, overview, traces, training
+from leyden_dashboards import agents, collector, llm, overview, traces, training
 
-PAGES = (overview.PAGE, traces.PAGE, agents.PAGE, llm.PAGE, training.PAGE)
+PAGES = (overview.PAGE, traces.PAGE, agents.PAGE, llm.PAGE, training.PAGE, collector.PAGE)

@@ -13,6 +13,9 @@ RUN = Variable("run", "Run", "Training runs begun in the time range, newest firs
 METRIC = Variable("metric", "Metric", "What the run's trainer reported.", "variables/metric", many=False)
 SEARCH = Variable("search", "Search", "Text in the root span's name, the trace, rollout, group or session id.")
 MIN_DURATION = Variable("min_duration", "Longer than (s)", "Only traces that took at least this many seconds.")
+COLLECTOR = Variable(
+    "collector", "Collector", "Collectors (host and process) that wrote metrics.", "variables/collector"
+)
 TRACE = Variable("trace", "Trace id", "The trace shown in the waterfall: follow a trace id of the list.")
 
 COMMON = (PROJECT, SERVICE, AGENT, MODEL, GROUP)

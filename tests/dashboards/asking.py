@@ -16,6 +16,9 @@ from leyden_dashboards.pages import PAGES
 from leyden_dashboards.sql import statement
 from tests.support.grafana_queries import ALL, Asked, Value, expand
 
+MANY = ("project", "service", "agent", "model", "group", "collector")
+"""Variables of which several values may be chosen."""
+
 NUMBER = re.compile(r"(Nullable\()?(U?Int\d+|Float\d+)\)?")
 TIME = re.compile(r"DateTime(64\(\d\))?(\('.*'\))?|DateTime64\(\d(, '.*')?\)")
 TEXT = "String"
@@ -30,7 +33,7 @@ class Seeded:
 
     def asked(self, **variables: Value) -> Asked:
         """What a page asks with every variable at All, but for those given."""
-        every: dict[str, Value] = {name: [ALL] for name in ("project", "service", "agent", "model", "group")}
+        every: dict[str, Value] = {name: [ALL] for name in MANY}
         one = {"run": self.run_id, "metric": "kl", "search": "", "min_duration": "", "trace": f"{1001:032x}"}
         start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime.now(UTC) + timedelta(days=1)
         return Asked(min(start, end - timedelta(days=7)), end, 86_400, every | one | variables)

@@ -25,7 +25,13 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
     dsn = f"chdb://{folder}/store"
     command = [sys.executable, "-m", "leyden", "up", "--store", dsn, "--http-port", "0"]
     with (folder / "up.log").open("w") as log:
-        up = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "CI": ""})
+        up = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "CI": "", "LEYDEN_METRICS__EVERY_S": "0.5"},
+        )
     try:
         url = _url(up, folder / "up.log")
         yield Seeded(url, _seed(url, dsn))

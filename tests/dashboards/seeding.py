@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -58,7 +59,12 @@ def _rollout(number: int, random: Random) -> list[Span]:
         "leyden.attempt": number // GROUPS,
         "leyden.policy.version": f"step-{number // 20}",
     }
-    call = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+    call: dict[str, AttributeValue] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+    told: dict[str, AttributeValue] = {
+        "gen_ai.usage.cost": 0.001 * (1 + number % 3),
+        "gen_ai.usage.cache_read.input_tokens": 40,
+        "gen_ai.response.finish_reasons": ["tool_calls"],
+    }
     tool = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
     took = random.randrange(100, 900)
     score: dict[str, AttributeValue] = {
@@ -71,7 +77,7 @@ def _rollout(number: int, random: Random) -> list[Span]:
              attributes={"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": agent},
              events=(reward,) if number % 2 else ()),
         span(2, f"chat {model}", 5, took, parent=1, kind="Client",
-             attributes=call | {"gen_ai.usage.input_tokens": 100 + number, "gen_ai.usage.output_tokens": 20},
+             attributes=call | told | {"gen_ai.usage.input_tokens": 100 + number, "gen_ai.usage.output_tokens": 20},
              response_token_ids=[1, 2], response_logprobs=[-0.1 * (1 + number // 20), -0.3]),
         span(3, "execute_tool search", took + 10, 30, parent=1, attributes=tool,
              status="Error" if failed else "Unset", status_message="no route to host" if failed else ""),
@@ -111,6 +117,31 @@ def record_runs(store: LightningStore) -> list[Run]:
         report='{"dropped": {"no_reward": 3}}', spans=spans[:30],
     )  # fmt: skip
     return [done, failed]
+
+
+def collector_samples() -> list[dict[str, object]]:
+    """What two collectors would have kept of themselves: counters that rise, and one that began anew."""
+    rising = {"spans_accepted_total": 100, "insert_lag_seconds_sum": 0.5, "insert_lag_seconds_count": 1}
+    labelled = {"spans_rejected_total": {"reason": "no_ids"}, "requests_refused_total": {"status": "413"}}
+    still = {"spool_bytes": 512, "quarantine_requests": 1, "oldest_unsent_seconds": 0.2, "store_failing_seconds": 0}
+    now = datetime.now(UTC)
+    return [
+        {
+            "Timestamp": now - timedelta(minutes=6 - at),  # kept for 30 days only
+            "Collector": collector,
+            "Name": f"leyden_collector_{name}",
+            "Labels": labelled.get(name, {}),
+            "Value": float(value),
+        }
+        for collector in ("one:1", "two:2")
+        for at in range(6)
+        for name, value in (
+            *((name, step * (at % 4)) for name, step in rising.items()),  # begun anew at the fifth
+            *((name, at) for name in labelled),
+            *still.items(),
+            ("quarantined_total", 1),
+        )
+    ]
 
 
 def _curve() -> Iterable[tuple[int, dict[str, float]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from math import fsum
 
 import pytest
@@ -139,3 +140,27 @@ def test_a_writer_cannot_come_in_through_a_page(seeded: Seeded) -> None:
     with pytest.raises(AssertionError, match=r"Cannot execute|READONLY|Multi-statements|SYNTAX"):
         ask(seeded.url, sql)
     assert ask(seeded.url, "SELECT count() AS n FROM rewards").rows
+
+
+def test_costs_are_those_that_calls_tell_once_each(seeded: Seeded) -> None:
+    told = [float(str(s.attributes["gen_ai.usage.cost"])) for s in SPANS if "gen_ai.usage.cost" in s.attributes]
+    assert one(seeded, "cost/total")["cost"] == pytest.approx(fsum(told))
+    assert one(seeded, "cost/unpriced") == {"calls": seeding.ROLLOUTS}
+    read = one(seeded, "cost/cached")["share"]
+    assert read == pytest.approx(40 * seeding.ROLLOUTS / tokens(SPANS, "input"))
+
+
+def test_what_a_collector_took_is_what_was_sent_to_it(seeded: Seeded) -> None:
+    deadline = time.monotonic() + 20
+    sent = len(SPANS) + sum(len(trace) for trace in MADE[3:9]) + _captured()
+    while one(seeded, "collector/accepted_now")["spans"] != sent:
+        assert time.monotonic() < deadline  # the next sample says so
+        time.sleep(0.2)
+    assert one(seeded, "collector/spooled_now") == {"bytes": 0}
+    assert one(seeded, "collector/quarantined_now") == {"requests": 0}
+
+
+def _captured() -> int:
+    from leyden_store.otlp import decode_traces
+
+    return sum(len(list(decode_traces(request))) for request in seeding.captures())

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from leyden_dashboards.alerts import ALERTS
 from leyden_dashboards.model import WIDTH, Dashboard, Kind
 from leyden_dashboards.pages import PAGES
 from leyden_dashboards.sql import statement
@@ -95,7 +96,7 @@ def test_an_id_stays_when_a_panel_moves() -> None:
 
 def test_every_sql_file_is_asked() -> None:
     files = {str(p.relative_to(PACKAGE / "queries").with_suffix("")) for p in (PACKAGE / "queries").rglob("*.sql")}
-    asked = set(statements())
+    asked = set(statements()) | {alert.sql for alert in ALERTS}
     parts = {f"_parts/{name}" for file in files for name in re.findall(r"(?<!\$)\{(\w+)\}", _source(file))}
     assert files == asked | parts
 
@@ -112,7 +113,7 @@ def test_spans_are_read_folded() -> None:
             r"FROM (otel_traces|rewards|runs|run_metrics|checkpoints|datasets)\b(?! FINAL)", statement(name)
         ):
             selected = statement(name)[: found.start()].rpartition("SELECT ")[2]
-            assert re.match(r"(DISTINCT \w+|TraceId|RolloutId)\s*$", selected), (name, selected)
+            assert re.match(r"(DISTINCT \w+|TraceId|TraceId, SpanId|RolloutId)\s*$", selected), (name, selected)
 
 
 def test_grafana_s_model_keeps_every_word() -> None:

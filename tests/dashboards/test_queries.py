@@ -76,6 +76,7 @@ def test_a_server_answers_every_query_too(server_dsn: str) -> None:
     with LightningStore.open(server_dsn) as store:
         put(store, *seeding.captures(), [span for trace in seeding.rollouts() for span in trace])
         store.add_rewards([seeding.posted(reward) for reward in seeding.posted_rewards()])
+        store.connection.insert("collector_metrics", seeding.collector_samples())
         seeded = Seeded("", seeding.record_runs(store)[0].run_id)
         empty = [sql for sql in statements() if not store.sql(expand(statement(sql), seeded.asked())).num_rows]
     assert empty == []

@@ -86,4 +86,5 @@ def _time(sql: str, asked: Asked) -> str:
         rf"toStartOfInterval(toDateTime(\1), INTERVAL {max(asked.interval_s, 1)} second)",
         sql,
     )
+    sql = re.sub(r"\$__interval_s\b", str(max(asked.interval_s, 1)), sql)
     return re.sub(r"\$__toTime\b", end, re.sub(r"\$__fromTime\b", start, sql))

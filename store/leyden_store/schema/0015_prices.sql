@@ -75,7 +75,6 @@ FROM
             nullIf(SpanAttributes['ai.usage.reasoningTokens'], ''), ''))) AS ReasoningTokens,
         coalesce(toFloat64OrNull(SpanAttributes['leyden.cost']), toFloat64OrNull(SpanAttributes['gen_ai.usage.cost']),
                  toFloat64OrNull(SpanAttributes['llm.cost.total'])) AS Recorded
-    FROM otel_traces
+    FROM otel_traces FINAL -- not LIMIT BY, past which no condition on the key would reach the table
     WHERE Operation IN ('chat', 'generate_content', 'text_completion')
-    LIMIT 1 BY TraceId, SpanId
 );

@@ -1,0 +1,2 @@
+-- LLM cost and quality, Input read from the providers' caches.
+SELECT sum(CachedTokens) / nullIf(sum(InputTokens), 0) AS share FROM ({costs})

@@ -1,0 +1,2 @@
+-- LLM cost and quality, Cost.
+SELECT sum(Cost) AS cost FROM ({costs})
