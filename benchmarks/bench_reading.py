@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from leyden_store.reading import read_rollouts
@@ -57,7 +58,7 @@ def main() -> None:
         if found != args.rollouts * args.turns:
             sys.exit(f"{dialect}: {found} turns of {args.rollouts * args.turns}")
         texts = [text for span in spans for text in json_texts(span)]
-        reading, parsing = best_of_three(lambda s=spans: list(read(s)), lambda t=texts: [json.loads(x) for x in t])
+        reading, parsing = best_of_three(partial(read_all, spans), partial(parse_all, texts))
         figures[dialect] = {"turns_per_s": round(found / reading), "ratio": round(parsing / reading, 2)}
     if args.store:
         turns = args.rollouts * args.turns
@@ -83,6 +84,16 @@ def read(spans: list[Span]) -> Iterator[Rollout]:
             traces, last = traces + 1, span.trace_id
         batch.append(span)
     yield from read_rollouts(batch)
+
+
+def read_all(spans: list[Span]) -> list[Rollout]:
+    """What is measured: reading."""
+    return list(read(spans))
+
+
+def parse_all(texts: list[str]) -> list[Any]:
+    """What it is measured against: parsing."""
+    return [json.loads(text) for text in texts]
 
 
 def seconds_from_store(spans: list[Span]) -> float:
