@@ -43,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _add_add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from leyden_store.triggers import FACTS
+    from leyden_store.trigger_facts import FACTS
 
     facts = "; ".join(f"{name}: {words}" for name, words in FACTS.items())
     parser = actions.add_parser("add", help="add a trigger, or change one", epilog=f"Facts for --when. {facts}.")

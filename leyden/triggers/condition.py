@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from leyden_store.errors import LeydenError
-from leyden_store.triggers import FACTS
+from leyden_store.trigger_facts import FACTS
 
 _COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,

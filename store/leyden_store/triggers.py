@@ -20,17 +20,6 @@ from leyden_store.selection import Selection
 STALE = timedelta(minutes=5)
 """A firing whose heart has not beaten for so long is dead: its process was killed."""
 
-FACTS: Mapping[str, str] = {
-    "rollouts": "rollouts the query selects now",
-    "new_rollouts": "of these, the ones that were not selected when the trigger last trained",
-    "llm_spans": "their LLM calls",
-    "rewarded": "the rollouts that have a reward",
-    "new_rewarded": "of the new ones, those that have a reward",
-    "mean_reward": "the mean of these rewards; 0 when there are none",
-    "hours_since_run": "hours since the trigger last trained; a very large number when it never has",
-}
-"""What a condition may speak of."""
-
 NEVER_H = 1e9
 
 _SETTLE_S = 1.0

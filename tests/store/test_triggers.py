@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from leyden_store.lightning import LightningStore
-from leyden_store.triggers import FACTS, STALE, FiringStatus, State, Trigger, TriggerNotFound
+from leyden_store.trigger_facts import FACTS
+from leyden_store.triggers import STALE, FiringStatus, State, Trigger, TriggerNotFound
 from leyden_store.turns import PostedReward
 from tests.support.otlp_making import chat, make, put
 
