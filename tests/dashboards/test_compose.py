@@ -27,7 +27,7 @@ def test_an_image_is_pinned(name: str) -> None:
 @each_service
 def test_a_service_is_watched_bounded_and_starts_again(name: str) -> None:
     service = SERVICES[name]
-    assert service["healthcheck"]["test"][0] == "CMD"
+    assert service["healthcheck"].get("disable") or service["healthcheck"]["test"][0] == "CMD"
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
     assert service["restart"] == "unless-stopped"
     assert service["volumes"]
@@ -84,3 +84,34 @@ def test_the_image_runs_as_nobody_special_and_copies_what_it_is_sent() -> None:
     copied = {name for line in re.findall(r"(?m)^COPY (?!--)(.+) \S+$", recipe) for name in line.split()}
     assert copied == sent
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_gateway_hands_on_to_the_collector_by_trace_id() -> None:
+    config = yaml.safe_load((ROOT / "deploy/otel-collector/gateway.yaml").read_text())
+    (exporter,) = config["exporters"].values()
+    assert exporter["routing_key"] == "traceID"
+    assert exporter["resolver"]["dns"]["hostname"] in SERVICES
+    for pipeline in config["service"]["pipelines"].values():
+        assert pipeline == {"receivers": list(config["receivers"]), "exporters": list(config["exporters"])}
+    (mount,) = SERVICES["gateway"]["volumes"]
+    assert f"--config={mount.split(':')[1]}" in SERVICES["gateway"]["command"]
+
+
+def test_on_kubernetes_the_collector_is_bounded_unprivileged_and_keeps_its_disk() -> None:
+    folder = ROOT / "deploy/kubernetes"
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    assert all((folder / name).is_file() for name in listed["resources"])
+    made = {one["kind"]: one for one in yaml.safe_load_all((folder / "collector.yaml").read_text())}
+    pod = made["StatefulSet"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["resources"]["limits"]["memory"]
+    assert {env["name"] for env in container["env"]} == {"LEYDEN_STORE", "LEYDEN_TOKEN"}
+    claims = [claim["metadata"]["name"] for claim in made["StatefulSet"]["spec"]["volumeClaimTemplates"]]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert claims == ["spool"]
+    assert mounts["spool"] == "/var/lib/leyden"
+    assert {port["containerPort"] for port in container["ports"]} == {4317, 4318}
+    image = SERVICES["collector"]["image"].split(":")
+    assert [container["image"], listed["images"][0]["newTag"]] == image
