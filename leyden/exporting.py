@@ -16,6 +16,7 @@ from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.formats import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
+from leyden_exporters.span_rows import write_rows
 from leyden_exporters.rows import suffix_of
 from leyden_exporters.skimmable import as_is
 from leyden_exporters.snapshots import (
@@ -132,6 +133,8 @@ def _file(
         (part,) = chosen.parts
         report = form.write(part.rollouts, path, options)
         digest = sha256_of(path)
+    if not target.remote:
+        write_rows(report.spans, target.path.with_name(f"{target.path.name}.report.parquet"))
     told = merged([report, *chosen.left_out])
     if chosen.curation:
         told["curation"] = [dict(step) for step in chosen.curation]

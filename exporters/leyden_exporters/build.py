@@ -94,6 +94,8 @@ class Builder:
             if rows.straight:
                 yield rows.batch()
                 rows = WaitingRows(self.options)
+            # The next piece is read once nothing of this one is held.
+            piece = one = sketch = straightener = None  # type: ignore[assignment]
         if len(rows):
             yield rows.batch()
 

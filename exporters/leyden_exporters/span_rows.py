@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from leyden_exporters.files import new_file
 from leyden_exporters.reasons import Reason
 
 SPANS_SCHEMA = pa.schema(
@@ -102,6 +105,13 @@ class SpanRows:
             self._batches.append(pa.RecordBatch.from_arrays(columns, schema=SPANS_SCHEMA))
             self._stored += len(self._waiting.span_ids)
             self._waiting = _Waiting()
+
+
+def write_rows(rows: SpanRows, path: Path) -> None:
+    """Write every row to a Parquet file in the columns of `SPANS_SCHEMA`. Raises PathUnwritable."""
+    with new_file(path) as temporary, pq.ParquetWriter(temporary, SPANS_SCHEMA, compression="zstd") as writer:
+        for batch in rows.batches():
+            writer.write_batch(batch)
 
 
 class _Waiting:

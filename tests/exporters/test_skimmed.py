@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leyden.exporting import export
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Advantage, Credit, Options, Overlong, PerTurn, RewardFrom
 from leyden_exporters.skimmable import Skimmable, SpanSource, StoreSource, Watched
@@ -98,6 +102,15 @@ def test_so_they_are_from_a_store(stored: LightningStore) -> None:
         assert_same(StoreSource(stored), options)
 
 
+def test_an_export_tells_of_every_llm_span_in_a_file_beside_it(stored: LightningStore, tmp_path: Path) -> None:
+    out = tmp_path / "rows.parquet"
+    made = export(stored, Selection(), form="trajectories", out=str(out), options=Options())
+    told = pq.read_table(tmp_path / "rows.parquet.report.parquet").to_pylist()
+    assert len(told) == made.report["llm_spans"]
+    assert sum(row["reason"] is None for row in told) == made.report["kept"]
+    assert dict(Counter(row["reason"] for row in told if row["reason"])) == made.report["dropped"]
+
+
 def test_a_selection_of_spans_holds_for_skimmed_rollouts_too(stored: LightningStore) -> None:
     some = Selection(sql="SELECT TraceId, SpanId FROM otel_traces WHERE SpanId > '8'", by_span=True)
     assert_same(StoreSource(stored, some), Options())
@@ -108,10 +121,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A store with every golden capture, and conversations like those above."""
     folder = tmp_path_factory.mktemp("skimmed")
     with LightningStore.open(f"chdb://{folder}/store") as store:
-        writer = OtlpWriter(store.connection)
         cases = sorted(path for path in CASES.iterdir() if path.is_dir() and not (path / "logs.pb").exists())
-        for number, spans in enumerate([*map(case_spans, cases), made_up()]):
-            writer.write(delimited([encode_traces(spans)]), token=str(number))
+        requests = [encode_traces(spans) for spans in (*map(case_spans, cases), made_up())]
+        OtlpWriter(store.connection).write(delimited(requests), token="all")
         yield store
 
 

@@ -17,10 +17,13 @@ from leyden_store.skim import ReadSpans, Skimmed, skim_table
 from leyden_store.spans import Span
 from leyden_store.turns import Rollout
 
-_ROLLOUTS = 512
+_ROLLOUTS = 1024
 """The most rollouts in a batch."""
-_TOKENS = 1 << 21
-"""A batch ends with the rollout that brings its tokens here: some 8 MB of ids, and the largest rollout on top."""
+_TOKENS = 1 << 22
+"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top.
+
+Rollouts of one hour lie among each other in the store, so a smaller batch reads as much to give less.
+"""
 
 
 def skim_store(store: LightningStore, selection: Selection | None = None) -> Iterator[list[Skimmed | Rollout]]:
@@ -37,9 +40,16 @@ def skim_store(store: LightningStore, selection: Selection | None = None) -> Ite
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
     for batch in _batches(rollouts):
-        table, read = _table(store, batch, selection)
-        found = skim_table(table, read, store._posted_rewards(batch))
-        yield found if chosen is None else [_only(one, chosen) for one in found]
+        # Nothing of a batch is held here while the next is asked for.
+        yield _skimmed(store, batch, selection, chosen)
+
+
+def _skimmed(
+    store: LightningStore, batch: list[dict[str, Any]], selection: Selection, chosen: set[SpanKey] | None
+) -> list[Skimmed | Rollout]:
+    table, read = _table(store, batch, selection)
+    found = skim_table(table, read, store._posted_rewards(batch))
+    return found if chosen is None else [_only(one, chosen) for one in found]
 
 
 def skim_tables(store: LightningStore) -> Iterator[tuple[pa.Table, ReadSpans]]:
