@@ -8,6 +8,7 @@ import json
 import urllib.parse
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -178,3 +179,12 @@ def test_another_process_reads_and_writes_the_store_through_it(collector: Collec
         assert store.queries.save("all", "SELECT TraceId FROM traces").version == 1
         store.compact()
     assert ask(f"{collector.url}/health").status == 200
+
+
+@pytest.mark.server
+def test_over_a_server_it_is_off_and_says_where_to_ask(server_dsn: str, tmp_path: Path) -> None:
+    with Collector(server_dsn, tmp_path) as over:
+        for path in ("/clickhouse", "/clickhouse/ping"):
+            answer = ask(f"{over.url}{path}")
+            assert answer.status == 404
+            assert urlsplit(server_dsn).netloc.rpartition("@")[2].encode() in answer.body
