@@ -17,7 +17,7 @@ from leyden_instrumentation.doctor_packages import installed_version
 from leyden_instrumentation.doctor_programs import MODULES, PROGRAMS
 from leyden_instrumentation.doctor_sink import Sink
 from leyden_instrumentation.launch import environment
-from leyden_instrumentation.libraries import LIBRARIES, OPENAI, Choice, Library, choose
+from leyden_instrumentation.libraries import LIBRARIES, OPENAI, Choice, Library, choose, conflict_of
 from leyden_instrumentation.spans import is_llm
 
 _TIME_LIMIT = 45.0
@@ -72,8 +72,15 @@ def findings(tried: Sequence[Tried], env: Mapping[str, str]) -> Iterator[Finding
         subject = f"{library.distribution} {installed_version(library.distribution)}"
         choice = choose(library, env)
         extra = f"pip install 'leyden[{library.name}]'"
+        conflict = None if one.instrumentation is None or choice.native else _conflict(one.instrumentation)
+        if conflict is not None:
+            yield Finding("fault", subject, f"nothing records it: {one.instrumentation}: {conflict}", extra)
+            continue
         if one.instrumentation is None:
             asked = choice.why.endswith("says so")
+            if library.name == "bedrock" and not asked:
+                # Most programs that use AWS ask no model of it.
+                continue
             fix = f"unset {library.setting}" if asked else extra
             yield Finding("warn", subject, f"nothing records it: {choice.why}", fix)
             continue
@@ -138,6 +145,10 @@ def _try(choice: Choice, url: str, env: Mapping[str, str]) -> Tried:
         for s in spans
     )
     return Tried(name, choice.distribution, len(calls), agents, any(map(has_content, calls)), error)
+
+
+def _conflict(distribution: str) -> str | None:
+    return conflict_of(distribution) if installed_version(distribution) is not None else None
 
 
 def _importable(module: str) -> bool:
