@@ -161,9 +161,15 @@ class SavedQueries:
             versions=[one.version for one in self._versions(saved.name)],
             used_at=uses[0]["at"] if uses else None,
             used_for=uses[0]["use"] if uses else "",
-            rows_to_read=self._number(f"SELECT sum(rows) AS n FROM (EXPLAIN ESTIMATE {with_defaults(saved.sql)}\n)"),
+            rows_to_read=self._rows_to_read(with_defaults(saved.sql)),
             traces=None if parameters else self._number(f"SELECT uniqExact(TraceId) AS n FROM ({saved.sql}\n)"),
         )
+
+    def _rows_to_read(self, sql: str) -> int | None:
+        try:
+            return sum(int(row["rows"]) for row in self._connection.rows(f"EXPLAIN ESTIMATE {sql}", settings=READ_ONLY))
+        except QueryFailed:
+            return None
 
     def _number(self, sql: str) -> int | None:
         try:
