@@ -130,8 +130,16 @@ class Connection:
             client.command(sql, parameters=dict(parameters or {}))
 
     def ddl(self, sql: str) -> None:
-        """Run a statement that changes the schema."""
-        self.command(sql)
+        """Run a statement that changes the schema or deletes rows: on every node where the server is of a cluster."""
+        for statement in self._everywhere(sql):
+            self.command(statement)
+
+    def _everywhere(self, sql: str) -> list[str]:
+        if not (isinstance(self.target, dsns.Server) and self.target.cluster):
+            return [sql]
+        from leyden_store.cluster import clustered, sharded_tables
+
+        return clustered(sql, self.target.cluster, sharded_tables())
 
     @property
     def database(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,7 +22,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A ClickHouse server over HTTP(S)."""
+    """A ClickHouse server over HTTP(S). cluster: the one it is a node of, "" for none."""
 
     host: str
     port: int
@@ -29,6 +30,7 @@ class Server:
     user: str
     password: str
     secure: bool
+    cluster: str = ""
 
 
 def parse(dsn: str | None = None) -> Embedded | Server:
@@ -44,8 +46,10 @@ def parse(dsn: str | None = None) -> Embedded | Server:
         parts = urlsplit(dsn)
     except ValueError as error:
         raise DsnInvalid(f"the store {dsn!r} is no DSN ({error}); write {FORMS}") from error
-    if parts.query or parts.fragment:
-        raise DsnInvalid(f"the store {_hidden(dsn)!r} has a ? or #, but takes no options; in a name write %3F or %23")
+    cluster = _cluster(parts.query) if parts.scheme.startswith("clickhouse") else None
+    if (parts.query and cluster is None) or parts.fragment:
+        said = "has a ? or #, but takes no options (a server's ?cluster=NAME apart); in a name write %3F or %23"
+        raise DsnInvalid(f"the store {_hidden(dsn)!r} {said}")
     if parts.scheme == "chdb":
         path = unquote(parts.netloc + parts.path)
         if not path or path == "/":
@@ -68,8 +72,17 @@ def parse(dsn: str | None = None) -> Embedded | Server:
             user=unquote(parts.username or "default"),
             password=unquote(parts.password or ""),
             secure=secure,
+            cluster=cluster or os.environ.get("LEYDEN_CLUSTER", ""),
         )
     raise DsnInvalid(f"the store {_hidden(dsn)!r} is no DSN; write {FORMS}")
+
+
+def _cluster(query: str) -> str | None:
+    """The name in `cluster=NAME`; "" without options, None for any other."""
+    if not query:
+        return ""
+    name, _, value = query.partition("=")
+    return value if name == "cluster" and re.fullmatch(r"[A-Za-z_][\w-]*", value) else None
 
 
 def _hidden(dsn: str) -> str:

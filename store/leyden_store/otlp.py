@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 from google.protobuf.json_format import ParseDict, ParseError
@@ -19,6 +20,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogRecordPb
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanPb
 
+from leyden_store import _json_wire
 from leyden_store._columns import TOKEN_ARRAYS, columns_of, columns_to_attributes, spelled
 from leyden_store.errors import OtlpInvalid
 from leyden_store.spans import Attributes, AttributeValue, Event, Link, LogRecord, Span
@@ -111,6 +113,9 @@ def json_to_protobuf(document: str | bytes | Mapping[str, Any], signal: Literal[
             raise OtlpInvalid(f"OTLP/JSON does not parse: {error}; send one JSON object per request") from None
     if not isinstance(document, Mapping):
         raise OtlpInvalid(f"OTLP/JSON is a {type(document).__name__}, not an object with resourceSpans")
+    if signal == "traces":
+        with suppress(_json_wire.Unusual):
+            return _json_wire.traces(document)
     request = ExportTraceServiceRequest() if signal == "traces" else ExportLogsServiceRequest()
     try:
         ParseDict(_hex_to_base64(document, ""), request, ignore_unknown_fields=True)
@@ -231,6 +236,7 @@ def read_value(value: AnyValue) -> AttributeValue:
 def _write_attributes(pairs: Any, attributes: Attributes) -> None:
     for key, value in attributes.items():
         pair = pairs.add(key=key)
+        pair.value.SetInParent()  # an empty value is a value
         _write_value(pair.value, value)
 
 
