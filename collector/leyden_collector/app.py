@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import FastAPI
 
@@ -11,6 +11,7 @@ from leyden_collector.access import Access
 from leyden_collector.api import errors
 from leyden_collector.api.parts import Parts
 from leyden_collector.audit import Auditor
+from leyden_collector.cors import OtlpCors
 from leyden_collector.door import Door
 from leyden_collector.exposition import Family
 from leyden_collector.gateway import Gateway, elsewhere
@@ -29,6 +30,7 @@ def create_app(
     access: Access,
     auditor: Auditor,
     families: Callable[[], Iterable[Family]],
+    cors_origins: Sequence[str] = (),
 ) -> FastAPI:
     """Put the routes together. The caller starts and stops the parts."""
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
@@ -39,6 +41,8 @@ def create_app(
     app.add_middleware(Door, access=access, auditor=auditor)
     if not access.enforced:
         app.add_middleware(LocalNamesOnly)
+    if cors_origins:
+        app.add_middleware(OtlpCors, origins=cors_origins)
     errors.install(app)
     app.include_router(gateway.router() if gateway is not None else elsewhere(_server(store)))
     return app

@@ -30,6 +30,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     group.add_argument("--no-grpc", action="store_true", help="take OTLP over HTTP alone")
     parser.add_argument(
+        "--cors-origin",
+        action="append",
+        metavar="ORIGIN",
+        help="a page's origin that may send spans; may be repeated (default: none)",
+    )
+    parser.add_argument(
         "--spool", type=Path, metavar="DIR", help="where requests wait for the store (default: beside it)"
     )
     parser.add_argument("--tokenizer", metavar="M", help="shows tokens as text in the trace page: a folder or hub name")
@@ -63,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         "http_port": args.http_port,
         "grpc": False if args.no_grpc else None,
         "grpc_port": args.grpc_port,
+        "cors_origins": args.cors_origin,
         "spool": {"folder": args.spool} if args.spool else None,
         "page": {"tokenizer": args.tokenizer} if args.tokenizer else None,
         "self_trace": None if args.self_trace is None else {"enabled": True, "endpoint": args.self_trace or None},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,3 +178,35 @@ def test_it_is_healthy_and_ready(collector: Collector) -> None:
     assert ask(f"{collector.url}/health").json() == {"status": "ok"}
     answer = ask(f"{collector.url}/ready")
     assert (answer.status, answer.json()["ready"]) == (200, True)
+
+
+PAGE = "https://app.example"
+
+
+def preflight(collector: Collector, path: str, origin: str = PAGE) -> Answer:
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    return ask(f"{collector.url}{path}", method="OPTIONS", **asked)
+
+
+def test_no_page_may_send_unless_configured(collector: Collector) -> None:
+    assert "access-control-allow-origin" not in preflight(collector, "/v1/traces").headers
+    answer = collector.send(encode_traces([make(1, trace=801)]), Origin=PAGE)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_configured_page_may_send_spans_and_nothing_else(tmp_path: Path, way: str) -> None:
+    arguments = ["--cors-origin", PAGE] if way == "option" else []
+    env = {} if way == "option" else {"LEYDEN_CORS_ORIGINS": f"https://other.example, {PAGE}"}
+    with Collector(f"chdb://{tmp_path}/store", tmp_path, *arguments, env=env) as collector:
+        allowed = preflight(collector, "/v1/traces")
+        assert (allowed.status, allowed.headers["access-control-allow-origin"]) == (200, PAGE)
+        sent = collector.send(encode_traces([make(1, trace=802)]), Origin=PAGE)
+        assert (sent.status, sent.headers["access-control-allow-origin"]) == (200, PAGE)
+        stranger = preflight(collector, "/v1/traces", "https://evil.example")
+        assert "access-control-allow-origin" not in stranger.headers
+        assert "access-control-allow-origin" not in preflight(collector, "/api/traces").headers
