@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -84,7 +83,7 @@ def serve(
         pipeline = Pipeline(processors) if processors else None
         lanes = Lanes(folder, settings.spool.limits(), store.connection)
         tail = Tail(settings.tail, folder, lanes.traces, lanes.logs) if settings.tail else None
-        token = os.environ.get("LEYDEN_TOKEN") or secrets.token_urlsafe(32)
+        token = settings.token.get_secret_value() if settings.token else secrets.token_urlsafe(32)
         access = Access(
             token,
             anonymous=is_loopback(settings.host) and not settings.require_keys,

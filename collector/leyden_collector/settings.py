@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -93,18 +93,22 @@ class Settings(BaseSettings):
 
     store:           the store's DSN; None: `./.leyden/store`
     tls_cert, tls_key: PEM files, both or neither
+    token:           the administrator's; None makes one at every start
     require_keys:    ask for keys on a loopback address too, as behind a proxy
     open_ingest:     take spans without a key where reading needs one
     ports:           0 takes a free one; `grpc = false` takes no gRPC; grpc_port None: 4317 beside 4318, else a free one
     cors_origins:    of pages that may send spans, e.g. https://app.example, or "*"; as a variable, with commas between
     """
 
-    model_config = SettingsConfigDict(env_prefix="LEYDEN_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="LEYDEN_", env_nested_delimiter="__", env_ignore_empty=True, extra="forbid"
+    )
 
     store: str | None = None
     host: str = "127.0.0.1"
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    token: SecretStr | None = None
     require_keys: bool = False
     open_ingest: bool = False
     http_port: int = Field(4318, ge=0, le=65535)

@@ -69,6 +69,8 @@ def test_a_secret_is_replaced_and_its_neighbours_stay(secret: str) -> None:
     ("text", "redacted"),
     [
         ("Authorization: Bearer abcdef123456ghi", "Authorization: Bearer [redacted:key]"),
+        ("Authorization: Bearer short-one", "Authorization: Bearer [redacted:key]"),
+        ("a key sk-test-abcdefghijklmnopqrst", "a key [redacted:key]"),
         ('{"authorization": "Basic dXNlcjpwYXNz"}', '{"authorization": "Basic [redacted:key]"}'),
         (
             "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -184,6 +186,8 @@ def test_a_span_that_was_redacted_loses_the_token_ids_that_spell_the_secret() ->
     assert (kept.prompt_token_ids, kept.attributes) == ([1], said)
     assert (lost.prompt_token_ids, lost.response_token_ids) == (None, None)
     assert json.loads(str(lost.attributes["output.value"])) == {"choices": [{"text": "hi"}]}
+    packed = make_span(3, attributes={"leyden.prompt_token_ids.packed": "AQAA", "k": SECRET})
+    assert b"packed" not in redacting().traces(encode_traces([packed])).body
 
 
 def test_logs_are_redacted() -> None:

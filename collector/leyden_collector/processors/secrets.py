@@ -39,8 +39,8 @@ _PRIVATE_KEY = (
 )
 
 KEYS: tuple[Secret, ...] = (
-    # OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-), DeepSeek, Langfuse (sk-lf-): all with a digit somewhere.
-    _key("sk-", r"sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}"),
+    # OpenAI, Anthropic (sk-ant-), OpenRouter (sk-or-), DeepSeek, Langfuse (sk-lf-): with a digit, or longer than words.
+    _key("sk-", r"sk-(?:(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}|(?:[a-z]{2,5}-)?[A-Za-z_]{16,})"),
     _key("sk_ rk_", r"[sr]k_(?:live|test)_[A-Za-z0-9]{10,}"),  # Stripe
     _key("aiza ya29.", r"(?:AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,})"),  # Google
     _key(
@@ -59,10 +59,18 @@ KEYS: tuple[Secret, ...] = (
         "accountkey= sharedaccesskey=", r"(?:Account|SharedAccess)Key=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})", _ANY_CASE
     ),
     _key("eyj", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),  # JSON web tokens
-    _key("bearer", r"bearer[\s\"':]+(?P<secret>(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{12,}=*)", _ANY_CASE),
-    _key("authorization", r"authorization\W{1,8}basic\s+(?P<secret>[A-Za-z0-9+/]{8,}={0,2})", _ANY_CASE),
     _key(
-        "api_key api-key apikey", r"api[-_]?key\W{1,6}(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,})", _ANY_CASE
+        "bearer",
+        r"bearer[\s\"':]+(?P<secret>(?:(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{12,}|[A-Za-z._~+/-]{20,})=*)",
+        _ANY_CASE,
+    ),
+    _key(
+        "authorization", r"authorization\W{1,8}(?:basic|bearer|token)\s+(?P<secret>[A-Za-z0-9._~+/-]{6,}=*)", _ANY_CASE
+    ),
+    _key(
+        "api_key api-key apikey",
+        r"api[-_]?key\W{1,6}(?P<secret>(?=[A-Za-z_.-]*[0-9])[A-Za-z0-9_.-]{16,}|[A-Za-z_.-]{20,})",
+        _ANY_CASE,
     ),
     Secret("private-key", ("private key",), re.compile(_PRIVATE_KEY)),
 )
