@@ -27,6 +27,7 @@ from leyden.cli import (
     runs,
     score,
     search,
+    serve,
     sessions,
     store,
     trace,
@@ -41,6 +42,7 @@ from leyden_store.errors import LeydenError
 _COMMANDS = (
     up,
     run,
+    serve,
     doctor,
     ingest,
     traces,

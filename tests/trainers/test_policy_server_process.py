@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-COMMAND = [sys.executable, "-m", "leyden_trainers.policy_server"]
+COMMAND = [sys.executable, "-m", "leyden", "serve"]
 
 
 def test_it_prints_its_url_when_ready_and_ends_cleanly_on_sigterm(tiny: Path) -> None:

@@ -16,8 +16,14 @@ if TYPE_CHECKING:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """As `serve`, with options from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m leyden_trainers.policy_server", description=__doc__)
+    add_options(parser)
+    return serve(parser.parse_args(arguments))
+
+
+def serve(options: argparse.Namespace) -> int:
     """Print the server's URL once it answers, then serve. The exit code is 0 when told to stop, 1 when it cannot."""
-    options = _parser().parse_args(arguments)
     # uvicorn takes these over while it serves, and raises them once more when it has ended in order.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
@@ -78,8 +84,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m leyden_trainers.policy_server", description=__doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The server's options."""
     parser.add_argument("--model", required=True, help="folder or hub name of a chat model")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 picks a free one (default: %(default)s)")
@@ -92,7 +98,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="CPU threads for sampling (default: torch's)")
     parser.add_argument("--device", default="cpu", help="torch device (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="seed for requests that name none")
-    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,13 @@
+"""`leyden serve --model M`: an OpenAI-compatible server that says which tokens it sampled, for agents to be trained."""
+
+from __future__ import annotations
+
+import argparse
+
+from leyden_trainers.policy_server.__main__ import add_options, serve
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("serve", help="serve a model to agents", description=__doc__)
+    add_options(parser)
+    parser.set_defaults(run=serve)
