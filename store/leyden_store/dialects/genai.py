@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Deprecated nam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,9 @@ NAME = "genai"
 
 LLM_OPERATIONS = ("chat", "text_completion", "generate_content")
 """`gen_ai.operation.name` of one call to a model; every other operation is no turn."""
+
+_SAY_STOP = ("gcp.", "google", "gemini", "vertex")
+"""Providers whose models finish with STOP also where they call a tool."""
 
 _INPUT = "gen_ai.input.messages"
 _PARAM_PREFIX = "gen_ai.request."
@@ -49,6 +52,9 @@ def read(span: Span) -> Call:
     ]
     if is_responses_api(span) and outputs and outputs[0][0].get("tool_calls"):
         finished = ["tool_calls"]
+    provider = text(first(attributes, "gen_ai.provider.name", "gen_ai.system"))
+    if provider and provider.startswith(_SAY_STOP):
+        finished = [_called(spoken, reason) for (spoken, _), reason in zip(outputs, finished, strict=True)]
     choices = [{**spoken, "finish_reason": finished[i]} for i, (spoken, _) in enumerate(outputs)][1:]
     return Call(
         dialect=NAME,
@@ -59,7 +65,7 @@ def read(span: Span) -> Call:
         finish_reason=finished[0] if finished else finish_reason(reasons[0]) if reasons else None,
         usage=usage(attributes),
         params=request_params(attributes),
-        provider=text(first(attributes, "gen_ai.provider.name", "gen_ai.system")),
+        provider=provider,
         model=text(first(attributes, "gen_ai.response.model", "gen_ai.request.model")),
         request_model=text(attributes.get("gen_ai.request.model")),
         response_id=text(attributes.get("gen_ai.response.id")),
@@ -70,6 +76,10 @@ def read(span: Span) -> Call:
         streamed=first(attributes, "gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming") is True,
         notes=() if "gen_ai.input.messages" in attributes else ("no content captured",),
     )
+
+
+def _called(spoken: Mapping[str, Any], reason: str | None) -> str | None:
+    return "tool_calls" if spoken.get("tool_calls") and reason == "stop" else reason
 
 
 def is_responses_api(span: Span) -> bool:

@@ -169,6 +169,12 @@ class TestMessages:
     def test_finish_reasons_have_openais_names(self, sent: str, named: str | None) -> None:
         assert read(genai(gen_ai__response__finish_reasons=[sent])).finish_reason == named
 
+    def test_geminis_stop_after_a_tool_call_is_what_openai_calls_tool_calls(self) -> None:
+        said = parts("assistant", {"type": "tool_call", "id": "c", "name": "f", "arguments": {}}, finish_reason="STOP")
+        asked = {"gen_ai__output__messages": [said], "gen_ai__response__finish_reasons": ["STOP"]}
+        assert read(genai(gen_ai__provider__name="gcp.gemini", **asked)).finish_reason == "tool_calls"
+        assert read(genai(gen_ai__provider__name="openai", **asked)).finish_reason == "stop"
+
     def test_deprecated_names_are_still_read(self) -> None:
         call = read(genai(gen_ai__system="openai", gen_ai__usage__prompt_tokens=3, gen_ai__usage__completion_tokens=2))
         assert (call.provider, call.usage.input, call.usage.output) == ("openai", 3, 2)
