@@ -76,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         data=args.data,
         shard_rows=args.shard_rows,
         resume=args.resume,
+        tokenizer=args.retokenise and Path(args.retokenise).name,
     )
     with open_store(args.store) as store:
         selection = selection_of(args, store, data=True, purpose="export")
