@@ -161,5 +161,7 @@ def _rest(text: str, at: int, key: str) -> dict[str, Any] | None:
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] > " ":  # nothing to skip, as nearly always
+        return at
     found = _SPACE.match(text, at)
     return found.end() if found else at

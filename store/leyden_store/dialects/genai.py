@@ -26,6 +26,7 @@ _SAY_STOP = ("gcp.", "google", "gemini", "vertex")
 """Providers whose models finish with STOP also where they call a tool."""
 
 _INPUT = "gen_ai.input.messages"
+_OUTPUT = "gen_ai.output.messages"
 _PARAM_PREFIX = "gen_ai.request."
 _PARAM_NAMES = {"choice.count": "n", "stop_sequences": "stop"}
 _PARAM_SKIP = frozenset({"model", "encoding_formats", "stream", "streaming"})
@@ -38,7 +39,7 @@ def matches(span: Span) -> bool:
 
 def read(span: Span) -> Call:
     """Read the span. Raises Unreadable where content is broken."""
-    attributes = span.attributes
+    attributes = _with_messages(span.attributes)
     messages = input_messages(attributes)
     outputs = output_messages(attributes)
     reasons = parsed_or_text(attributes, "gen_ai.response.finish_reasons")
@@ -82,6 +83,19 @@ def _called(spoken: Mapping[str, Any], reason: str | None) -> str | None:
     return "tool_calls" if spoken.get("tool_calls") and reason == "stop" else reason
 
 
+def _with_messages(attributes: Attributes) -> Attributes:
+    """The attributes, with the deprecated `gen_ai.prompt` and `gen_ai.completion` (text, or messages) under new names."""
+    if _INPUT in attributes or not ("gen_ai.prompt" in attributes or "gen_ai.completion" in attributes):
+        return attributes
+    told = dict(attributes)
+    for key, name, role in (("gen_ai.prompt", _INPUT, "user"), ("gen_ai.completion", _OUTPUT, "assistant")):
+        value = parsed_or_text(attributes, key)
+        if value is not None and name not in told:
+            items = value if isinstance(value, list) else [value]
+            told[name] = [item if isinstance(item, dict) else {"role": role, "content": str(item)} for item in items]
+    return told
+
+
 def is_responses_api(span: Span) -> bool:
     """Whether the call went to OpenAI's Responses API, whose one reply is a list of items."""
     attributes = span.attributes
@@ -116,9 +130,7 @@ def _asked(item: Any) -> list[dict[str, Any]]:
 _SHAPE = (("", _asked),)
 
 
-def output_messages(
-    attributes: Attributes, key: str = "gen_ai.output.messages"
-) -> list[tuple[dict[str, Any], str | None]]:
+def output_messages(attributes: Attributes, key: str = _OUTPUT) -> list[tuple[dict[str, Any], str | None]]:
     """What came back: each choice's message with its finish reason as sent."""
     raw = parsed(attributes, key)
     if raw is None:

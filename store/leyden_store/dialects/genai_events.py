@@ -22,6 +22,9 @@ NAME = "genai-events"
 
 _DETAILS = "gen_ai.client.inference.operation.details"
 _CHOICE = "gen_ai.choice"
+_WHOLE = (_DETAILS, "gen_ai.content.prompt", "gen_ai.content.completion")
+"""Events that carry what attributes would: the first today's, the others the oldest."""
+
 ROLES = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -71,15 +74,15 @@ def matches(span: Span) -> bool:
     """An LLM span of the convention whose content is in its events."""
     if not genai.matches(span) or "gen_ai.input.messages" in span.attributes:
         return False
-    return any(event.name in ROLES or event.name in (_DETAILS, _CHOICE) for event in span.events)
+    return any(event.name in ROLES or event.name in _WHOLE or event.name == _CHOICE for event in span.events)
 
 
 def read(span: Span) -> Call:
     """Read the span. Raises Unreadable where content is broken."""
-    details = next((event.attributes for event in span.events if event.name == _DETAILS), None)
-    if details is not None:
-        call = genai.read(replace(span, attributes={**details, **span.attributes}))
-        return replace(call, dialect=NAME)
+    whole = [event.attributes for event in span.events if event.name in _WHOLE]
+    if whole:
+        told = {key: value for attributes in whole for key, value in attributes.items()}
+        return replace(genai.read(replace(span, attributes={**told, **span.attributes})), dialect=NAME)
     call = genai.read(span)
     messages = [message_of(event, ROLES[event.name]) for event in span.events if event.name in ROLES]
     chosen = [event.attributes for event in span.events if event.name == _CHOICE]

@@ -169,6 +169,20 @@ class TestMessages:
     def test_finish_reasons_have_openais_names(self, sent: str, named: str | None) -> None:
         assert read(genai(gen_ai__response__finish_reasons=[sent])).finish_reason == named
 
+    @pytest.mark.parametrize("prompt", ["hi", '[{"role": "user", "content": "hi"}]', ["hi"]])
+    @pytest.mark.parametrize("as_events", [False, True])
+    def test_the_oldest_prompt_and_completion_are_read_on_spans_and_in_events(
+        self, prompt: Any, as_events: bool
+    ) -> None:
+        told = {"gen_ai.prompt": prompt, "gen_ai.completion": "hello"}
+        names = {"gen_ai.prompt": "gen_ai.content.prompt", "gen_ai.completion": "gen_ai.content.completion"}
+        events = tuple(Event(1, names[key], {key: value}) for key, value in told.items()) if as_events else ()
+        attributes = {"gen_ai.operation.name": "chat", **({} if as_events else told)}
+        call = read(Span("t", "a", "x", 1, 2, attributes=attributes, events=events))
+        assert call.messages == [{"role": "user", "content": "hi"}]
+        assert call.response == {"role": "assistant", "content": "hello"}
+        assert call.notes == ()
+
     def test_geminis_stop_after_a_tool_call_is_what_openai_calls_tool_calls(self) -> None:
         said = parts("assistant", {"type": "tool_call", "id": "c", "name": "f", "arguments": {}}, finish_reason="STOP")
         asked = {"gen_ai__output__messages": [said], "gen_ai__response__finish_reasons": ["STOP"]}
