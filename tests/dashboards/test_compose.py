@@ -107,7 +107,7 @@ def test_on_kubernetes_the_collector_is_bounded_unprivileged_and_keeps_its_disk(
     assert pod["securityContext"]["runAsNonRoot"]
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert container["resources"]["limits"]["memory"]
-    assert {env["name"] for env in container["env"]} == {"LEYDEN_STORE", "LEYDEN_TOKEN"}
+    assert {env["name"] for env in container["env"]} == {"LEYDEN_STORE", "LEYDEN_TOKEN", "LEYDEN_OPEN_INGEST"}
     claims = [claim["metadata"]["name"] for claim in made["StatefulSet"]["spec"]["volumeClaimTemplates"]]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert claims == ["spool"]
