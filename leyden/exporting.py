@@ -16,7 +16,6 @@ from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.formats import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
-from leyden_exporters.span_rows import write_rows
 from leyden_exporters.rows import suffix_of
 from leyden_exporters.skimmable import as_is
 from leyden_exporters.snapshots import (
@@ -31,6 +30,7 @@ from leyden_exporters.snapshots import (
 from leyden_exporters.snapshots.target import local_file
 from leyden_exporters.snapshots.writing import code_versions
 from leyden_exporters.span_formats import SPAN_FORMATS, format_or_spans
+from leyden_exporters.span_rows import write_rows
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import SpanKey, spans_hash
 from leyden_store.selection import Selection

@@ -35,12 +35,12 @@ PROJECT_TABLES = frozenset({
 _NEVER = re.compile(
     r"""dict\w* | joinget\w* | file | \w*evaluate | get\w*(setting|macro|port|header|version|release)s? | hostname
       | fqdn | (global)?(not)?(null)?in(ignoreset)? | current(user|database|schemas?|roles|profiles)
-      | current(queryid|catalog|version) | user | \w*user | server\w+ | uptime | version | tcpport | filesystem\w* | sleep\w*
-      | queryid | query_id | initialqueryid | initial_query_id | executable\w* | hascolumnintable | addressto\w* | demangle
-      | throwif | getmacro | zookeeper\w* | buildid | naivebayes\w* | trap | identity_secret | remote\w*
-      | url | s3 | partitionid
-      | enabledroles | defaultroles | shardnum | shardcount | displayname | globalvariable | blockserialized\w*
-      | lookup\w* | evalmlmethod | predict\w* | ai\w+ | llm\w* | \w*python\w* | database | schema | connection\w*id""",
+      | current(queryid|catalog|version) | user | \w*user | server\w+ | uptime | version | tcpport | filesystem\w*
+      | sleep\w* | queryid | query_id | initialqueryid | initial_query_id | executable\w* | hascolumnintable
+      | addressto\w* | demangle | throwif | getmacro | zookeeper\w* | buildid | naivebayes\w* | remote\w*
+      | url | s3 | partitionid | enabledroles | defaultroles | shardnum | shardcount | displayname | globalvariable
+      | blockserialized\w* | lookup\w* | evalmlmethod | predict\w* | ai\w+ | llm\w* | \w*python\w* | database
+      | schema | connection\w*id""",
     re.VERBOSE,
 )
 """Functions that tell of the server, wait, or reach beyond the tables; `in(x, t)` reads the table t."""

@@ -76,8 +76,21 @@ def test_steps_compose_in_their_order() -> None:
 
 
 WORDS = (
-    "the quick brown fox jumps over a lazy dog while seven wizards brew very strange potions in old iron pots"
-).split()
+    "the",
+    "quick",
+    "brown",
+    "fox",
+    "jumps",
+    "over",
+    "a",
+    "lazy",
+    "dog",
+    "while",
+    "seven",
+    "wizards",
+    "brew",
+    "potions",
+)
 
 
 def test_near_duplicates_are_found_and_others_let_be() -> None:
