@@ -174,6 +174,12 @@ def _ask(sketch: Sketch, gathering: Gathering) -> None:
     if len(set(response_ids)) < len(response_ids):
         asked |= _told_by_two(sketch, homes)
     asked |= _beside_untold(sketch, gathering)
+    # Calls that nothing stands above and that name no rollout may be stitched together by what was said.
+    asked |= {
+        homes[call]
+        for call in sketch.calls
+        if gathering.parents[call] < 0 and not gathering.rollouts[homes[call]].named
+    }
     # Calls that nothing stands above may be one conversation with others: that is for stitching, which reads words.
     rollouts = gathering.rollouts
     loose = {homes[call] for call in sketch.calls if gathering.parents[call] < 0 and not rollouts[homes[call]].named}

@@ -33,7 +33,7 @@ def test_a_golden_capture_skimmed_is_as_if_read(case: Path) -> None:
 
 def test_captures_of_our_own_and_of_agent_lightning_need_no_reading() -> None:
     assert all(isinstance(one, Skimmed) for one in skim_spans(case_spans(CASES / "leyden-toolloop")))
-    spans = [a_call(1, indexed=True), a_call(2, start=9, indexed=True)]
+    spans = [a_call(1, indexed=True, rollout_id="r"), a_call(2, start=9, indexed=True, rollout_id="r")]
     assert all(isinstance(one, Skimmed) for one in skim_spans(spans))
 
 
@@ -62,7 +62,9 @@ def span_trees(draw: st.DrawFn) -> list[Span]:
                 name = draw(st.sampled_from(["planner", "worker"]))
                 spans.append(a_span(number, attributes={"gen_ai.agent.name": name}, **place))
             case "score":
-                scored: dict[str, Any] = {"gen_ai.evaluation.score.value": draw(st.sampled_from([1.0, -1, float("nan")]))}
+                scored: dict[str, Any] = {
+                    "gen_ai.evaluation.score.value": draw(st.sampled_from([1.0, -1, float("nan")]))
+                }
                 if draw(st.booleans()):
                     scored["gen_ai.response.id"] = f"reply-{draw(st.integers(1, 9))}"
                 spans.append(a_span(number, attributes=scored, **place))
@@ -126,6 +128,19 @@ def test_a_span_that_came_twice_or_a_ring_of_parents_is_left_to_reading() -> Non
     ring = [a_span(1, parent_span_id="s2"), a_call(2, parent_span_id="s1")]
     for spans in (twice, ring):
         assert as_skimmed(skim_spans(spans)) == as_read(read_rollouts(spans))
+
+
+def test_calls_without_a_root_are_stitched_as_reading_does() -> None:
+    first = a_call(1, messages=json.dumps([_said("user", "hi")]), reply="reply-1")
+    heard = [_said("user", "hi"), _said("assistant", "b"), _said("user", "and?")]
+    second = a_call(2, trace_id="b", start=5, messages=json.dumps(heard))
+    found = skim_spans([first, second])
+    assert as_skimmed(found) == as_read(read_rollouts([first, second]))
+    assert len(found) == 1
+
+
+def _said(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": text}]}
 
 
 def test_one_call_that_needs_reading_leaves_other_rollouts_skimmed() -> None:
