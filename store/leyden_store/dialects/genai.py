@@ -84,7 +84,7 @@ def _called(spoken: Mapping[str, Any], reason: str | None) -> str | None:
 
 
 def _with_messages(attributes: Attributes) -> Attributes:
-    """The attributes, with the deprecated `gen_ai.prompt` and `gen_ai.completion` (text, or messages) under new names."""
+    """The attributes, the deprecated `gen_ai.prompt` and `gen_ai.completion` (text or messages) under the new names."""
     if _INPUT in attributes or not ("gen_ai.prompt" in attributes or "gen_ai.completion" in attributes):
         return attributes
     told = dict(attributes)
