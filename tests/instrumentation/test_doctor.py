@@ -44,7 +44,11 @@ def unsound(env: dict[str, str]) -> list[tuple[str, str, str | None]]:
 
 def test_a_sound_environment_has_no_fault(bare: dict[str, str], sink: OtlpSink, llm: FakeLlm) -> None:
     """Run whole, with a command: the example agent."""
-    env = bare | llm.env() | {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+    # Two of the libraries: each takes seconds to import.
+    few = {
+        library.setting: "none" for library in LIBRARIES if library.name not in ("openai", "anthropic", "openai-agents")
+    }
+    env = bare | llm.env() | few | {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
     code, report = doctor("--", sys.executable, str(EXAMPLES / "tool_agent" / "agent.py"), "tool: please", env=env)
     assert (code, report["faults"]) == (0, 0), report["findings"]
     assert report["openai"]["instrumentation"] == "opentelemetry-instrumentation-openai"
@@ -55,9 +59,9 @@ def test_a_sound_environment_has_no_fault(bare: dict[str, str], sink: OtlpSink, 
         assert seen == [2, True, True, True, True, None], probe
     assert [p["distribution"] for p in probes if p["chosen"]] == ["opentelemetry-instrumentation-openai"]
     tried = {t["library"]: t for t in report["libraries"]}
-    for library in ("anthropic", "langchain", "litellm", "openai-agents", "pydantic-ai"):
+    for library in ("anthropic", "openai-agents"):
         assert (tried[library]["llm_calls"], tried[library]["content"], tried[library]["error"]) == (1, True, None)
-    assert (tried["openai-agents"]["agents"], tried["pydantic-ai"]["agents"]) == (1, 1)
+    assert (tried["openai-agents"]["agents"], tried["langchain"]["instrumentation"]) == (1, None)
     command = report["command"]
     assert (command["exit_code"], command["traces"], command["roots"], command["spans"]) == (0, 1, 1, 5)
     assert (command["llm_calls"], command["with_content"], command["with_token_ids"]) == (2, 2, 2)
