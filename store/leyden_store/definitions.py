@@ -33,7 +33,7 @@ ENGINE = ReplacingMergeTree(AppliedAt) ORDER BY Name
 _OBJECT = re.compile(r"CREATE\s+(?P<kind>TABLE|MATERIALIZED VIEW)\s+IF NOT EXISTS\s+(?P<name>\w+)\s")
 _FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION\s+(\w+)\s")
 
-_FORMER = {"otlp_traces_mv": "view"}
+_FORMER = {"otlp_traces": "table", "otlp_traces_mv": "view"}
 """What migrations made before definitions were recorded, and nothing defines any more."""
 
 
@@ -102,7 +102,9 @@ def apply(connection: Connection) -> list[str]:
     finally:
         for name in names.values():
             connection.ddl(f"DROP FUNCTION IF EXISTS {name}")
-    for name, kind in sorted(vanished.items(), key=lambda item: item[1], reverse=True):  # views before their tables
+    # Tables first: a landing table without a view would swallow what a collector not yet upgraded sends; without the
+    # table it is refused, and waits in that collector's spool.
+    for name, kind in sorted(vanished.items(), key=lambda item: item[1]):
         connection.ddl(f"DROP {'VIEW' if kind == 'view' else 'TABLE'} IF EXISTS {name}")
     for statement in dropped:
         connection.ddl(statement)

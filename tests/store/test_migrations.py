@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leyden_store import sql
+from leyden_store import ingest, sql
 from leyden_store.connection import Connection
 from leyden_store.definitions import definitions
 from leyden_store.dsn import parse
@@ -69,7 +69,9 @@ def test_a_store_of_an_earlier_leyden_keeps_what_it_holds_and_reads_like_a_new_o
                    " ENGINE = ReplacingMergeTree ORDER BY Version")  # fmt: skip
     before.insert("schema_migrations", [{"Version": n, "Name": f"{n:04}"} for n in (1, 2, 3, 4)])
     old = LightningStore(before)
-    put(old, [*spans, make(3, parent=1, rollout_id="r", events=(reward,))])
+    with monkeypatch.context() as then:
+        then.setitem(ingest._LANDING, "traces", "otlp_traces")
+        put(old, [*spans, make(3, parent=1, rollout_id="r", events=(reward,))])
     old.close()
     with LightningStore.open(dsn) as store:
         assert {s.span_id for s in store.spans()} == {f"{n:016x}" for n in (1, 2, 3)}
