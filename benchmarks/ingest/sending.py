@@ -21,7 +21,7 @@ _TRIES = 300
 
 @dataclass
 class Sent:
-    """seconds: until the last acknowledgement. answers: how many of each status. latencies: of each request, seconds."""
+    """seconds: until the last acknowledgement. answers: how many of each status. latencies: each request's seconds."""
 
     seconds: float = 0.0
     answers: Counter[str] = field(default_factory=Counter)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
-from typing import Literal
-
-from chdb.state.sqlitelike import Connection as Engine
-from chdb.state.sqlitelike import connect
+from typing import TYPE_CHECKING, Literal
 
 from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import OtlpInvalid, StoreError
+
+if TYPE_CHECKING:
+    from chdb.state.sqlitelike import Connection as Engine
 
 _LANDING = {"traces": "otlp_trace_requests", "logs": "otlp_logs"}
 """Signal → the table that takes its requests (schema/views)."""
@@ -109,6 +109,8 @@ class OtlpWriter:
         with self._lock:
             engine = self._engines.pop() if self._engines else None
         if engine is None:
+            from chdb.state.sqlitelike import connect  # loads the engine, which a server's collector has no memory for
+
             engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
         try:
             inserter = engine.send_insert(f"INSERT INTO {_LANDING[self._signal]} SETTINGS {clause}", "Protobuf")
