@@ -22,7 +22,8 @@ from leyden_store.keys import Key, Keys, Scope, digest, id_of
 
 log = logging.getLogger(__name__)
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 KEYS_FRESH_S = 5.0
 """How long a revoked key may still work: keys are read from the store this often, not for every request."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import Request
 
@@ -79,22 +79,24 @@ async def read(request: Request, *, limit: int) -> Asked:
         raise QueryRefused(f"there is no database {given['database']!r} here: everything is in 'default'")
     query = given.get("query", "").encode()
     text = query + (b"\n" if query and body else b"") + body
-    common = {
-        "parameters": {name[6:]: value for name, value in given.items() if name.startswith("param_")},
-        "settings": {n: v for n, v in given.items() if n not in _TRANSPORT and not n.startswith("param_")},
-        "read_only": given.get("readonly", "0") != "0",
-        "compressed": given.get("enable_http_compression", "0") != "0",
-        "revision": int(v) if (v := given.get("client_protocol_version", "")).isdecimal() else 0,
-    }
-    wanted = request.headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated"
-    for name in (wanted, *common["settings"]):  # type: ignore[misc]
+    revision = given.get("client_protocol_version", "")
+    asked = Asked(
+        sql="",
+        output=request.headers.get("x-clickhouse-format") or given.get("default_format") or "TabSeparated",
+        parameters={name[6:]: value for name, value in given.items() if name.startswith("param_")},
+        settings={n: v for n, v in given.items() if n not in _TRANSPORT and not n.startswith("param_")},
+        read_only=given.get("readonly", "0") != "0",
+        compressed=given.get("enable_http_compression", "0") != "0",
+        revision=int(revision) if revision.isdecimal() and len(revision) < 10 else 0,
+    )
+    for name in (asked.output, *asked.settings):
         if not NAME.fullmatch(name):
             raise QueryRefused(f"{name!r} is no name of a format or a setting")
     if insert := _INSERT.match(text):
-        statement, form, data = insert["statement"].decode(), insert["format"].decode(), text[insert.end() :]
-        return Asked(statement, wanted, insert_format=form, data=data, **common)  # type: ignore[arg-type]
+        statement, data_format = insert["statement"].decode(errors="replace"), insert["format"].decode()
+        return replace(asked, sql=statement, insert_format=data_format, data=text[insert.end() :])
     sql, named = without_format(text.decode(errors="replace"))
-    return Asked(sql, named or wanted, **common)  # type: ignore[arg-type]
+    return replace(asked, sql=sql, output=named or asked.output)
 
 
 def without_format(sql: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import sys
 import zlib
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor
@@ -14,8 +15,12 @@ import lz4.frame
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from leyden_collector.inflate import zstd
 from leyden_store.errors import LeydenError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +92,8 @@ class StreamedResponse(Response):
         try:
             while True:
                 making = loop.run_in_executor(self._executor, pieces.next)
-                await asyncio.wait({making, gone}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {making, gone}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     while not making.done():
                         await loop.run_in_executor(None, pieces.stop)
