@@ -134,9 +134,10 @@ def test_its_api_is_described_and_works(empty: Cli) -> None:
         assert ask(f"{collector.url}/api/traces/ffff").status == 404
         assert len(ask(f"{collector.url}/api/turns?limit=1").json()["items"]) == 1
         assert ask(f"{collector.url}/api/turns?where=0").json()["items"] == []
-        for bad in ("turns?where=nope", "turns?query=nope", "traces?where=file('/etc/hostname')=''", "traces?where=(("):
+        assert ask(f"{collector.url}/api/turns?query=nope").status == 404
+        for bad in ("turns?where=nope", "traces?where=file('/etc/hostname')=''", "traces?where=(("):
             answer = ask(f"{collector.url}/api/{bad}")
-            assert (answer.status, list(answer.json())) == (400, ["detail"]), bad
+            assert (answer.status, list(answer.json())) == (400, ["error"]), bad
         for body in (
             b"{",
             b"{}",
