@@ -120,7 +120,8 @@ def _value(text: str, kind: str) -> AttributeValue:
         case "double_value":
             return float(text)
         case "array_value":
-            return [_element(item) for item in json.loads(text)]
+            items = json.loads(text)
+            return [_element(item) for item in items] if dict in map(type, items) else items
         case "bytes_value":
             return base64.b64decode(text)
         case "kvlist_value":

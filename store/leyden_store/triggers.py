@@ -252,4 +252,5 @@ class Triggers:
 
 
 def _trigger(definition: Mapping[str, Any]) -> Trigger:
-    return Trigger(**{key: tuple(value) if isinstance(value, list) else value for key, value in definition.items()})
+    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in definition.items()}
+    return Trigger(**fields)
