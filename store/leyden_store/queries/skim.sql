@@ -1,15 +1,18 @@
 -- What training needs of some traces' spans, deduplicated, by start time: tokens, places, rewards, and of each LLM call
 -- whether its content is whole, without the content. Asked by `skim` in batches; keyed like spans.sql.
 WITH
-    -- How many messages a text holds, each an object with parts; 0 where it holds anything else.
-    (text -> if(arrayAll(one -> startsWith(one, '{') AND JSONType(one, 'parts') = 'Array', JSONExtractArrayRaw(text)),
-                length(JSONExtractArrayRaw(text)), 0)) AS messages_in,
+    -- How many messages a text holds, each an object with parts; 0 where it holds anything else. Taken out as a whole, which
+    -- reads the text once; each by itself would read it as often as there are messages.
+    (text -> if(arrayCount(one -> notEmpty(one.1), JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))'))
+                = JSONLength(text), JSONLength(text), 0)) AS messages_in,
     -- Whether a text holds tool definitions, none with JSON in its JSON.
     (text -> notEmpty(JSONExtractArrayRaw(text)) AND arrayAll(one -> startsWith(one, '{')
                 AND JSONType(one, 'parameters') != 'String' AND JSONType(one, 'input_schema') != 'String'
                 AND JSONType(one, 'function', 'parameters') != 'String' AND JSONType(one, 'function', 'input_schema') != 'String',
              JSONExtractArrayRaw(text))) AS are_tools,
-    ((key, text) -> NOT (endsWith(key, '.parameters') AND position(key, '.functions.') > 0) OR isValidJSON(text)) AS is_whole,
+    -- Whether no value that must be JSON is anything else; only those are looked into.
+    ((keys, texts) -> arrayAll(text -> isValidJSON(text), arrayFilter(
+        (text, key) -> endsWith(key, '.parameters') AND position(key, '.functions.') > 0, texts, keys))) AS are_whole,
     (text -> text = '' OR match(text, '^\\[[0-9]{1,9}(,[0-9]{1,9})*\\]$')) AS are_ids,
     ['gen_ai.operation.name', 'openinference.span.kind', 'llm.request.type', 'traceloop.span.kind', 'ai.operationId',
      'langfuse.observation.type', 'mlflow.spanType', 'agentops.span.kind', 'logfire.span_type'] AS markers,
@@ -45,8 +48,8 @@ SELECT
         AND (said = '' OR messages_in(said) = 1)
         AND (tools = '' OR are_tools(tools))
         AND (instructions = '' OR JSONType(instructions) = 'Array')
-        AND arrayAll(is_whole, mapKeys(Content), mapValues(Content))
-        AND arrayAll(is_whole, mapKeys(SpanAttributes), mapValues(SpanAttributes))
+        AND are_whole(mapKeys(Content), mapValues(Content))
+        AND are_whole(mapKeys(SpanAttributes), mapValues(SpanAttributes))
         AND are_ids(own_prompt) AND are_ids(own_response) AS Plain,
     if(mapContains(SpanAttributes, 'gen_ai.response.finish_reasons'), SpanAttributes['gen_ai.response.finish_reasons'],
        Content['gen_ai.completion.0.finish_reason']) AS Finish,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +17,12 @@ from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
 from leyden_store.skim import ReadSpans, Skimmed, skim_table
 from leyden_store.spans import Span
-from leyden_store.turns import Rollout
+from leyden_store.turns import PostedReward, Rollout
 
 _ROLLOUTS = 1024
 """The most rollouts in a batch."""
-_TOKENS = 1 << 22
-"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top.
-
-Rollouts of one hour lie among each other in the store, so a smaller batch reads as much to give less.
-"""
+_TOKENS = 1 << 21
+"""A batch ends with the rollout that brings its tokens here: some 8 MB of ids, and the largest rollout on top."""
 
 
 def skim_store(store: LightningStore, selection: Selection | None = None) -> Iterator[list[Skimmed | Rollout]]:
@@ -39,16 +38,27 @@ def skim_store(store: LightningStore, selection: Selection | None = None) -> Ite
         raise SelectionEmpty(
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
-    for batch in _batches(rollouts):
-        # Nothing of a batch is held here while the next is asked for.
-        yield _skimmed(store, batch, selection, chosen)
+    # The store answers for the next batch, on another core, while this one is worked on.
+    with ThreadPoolExecutor(1, thread_name_prefix="skim") as ahead:
+        asked = deque[Future[_Asked]]()
+        for batch in _batches(rollouts):
+            asked.append(ahead.submit(_ask, store, batch, selection))
+            if len(asked) > 1:
+                yield _skimmed(*asked.popleft().result(), chosen)
+        yield _skimmed(*asked.popleft().result(), chosen)
+
+
+_Asked = tuple[pa.Table, ReadSpans, list[PostedReward]]
+
+
+def _ask(store: LightningStore, batch: list[dict[str, Any]], selection: Selection) -> _Asked:
+    return *_table(store, batch, selection), store._posted_rewards(batch)
 
 
 def _skimmed(
-    store: LightningStore, batch: list[dict[str, Any]], selection: Selection, chosen: set[SpanKey] | None
+    table: pa.Table, read: ReadSpans, rewards: list[PostedReward], chosen: set[SpanKey] | None
 ) -> list[Skimmed | Rollout]:
-    table, read = _table(store, batch, selection)
-    found = skim_table(table, read, store._posted_rewards(batch))
+    found = skim_table(table, read, rewards)
     return found if chosen is None else [_only(one, chosen) for one in found]
 
 

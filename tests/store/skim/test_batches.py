@@ -1,0 +1,33 @@
+"""Batches of a store: each reads granules of its own, and what may have to be stitched stays together in time."""
+
+from __future__ import annotations
+
+import pytest
+
+from leyden_store.lightning import LightningStore
+from leyden_store.skim.store import skim_store
+from leyden_store.turns import Rollout
+from tests.support.otlp_making import NOW_NS, chat, put
+
+HOUR_NS = 3600 * 10**9
+START_NS = NOW_NS // HOUR_NS * HOUR_NS
+
+
+def order(store: LightningStore) -> list[str]:
+    return [
+        one.rollout_id if isinstance(one, Rollout) else one.rollout.rollout_id
+        for batch in skim_store(store)
+        for one in batch
+    ]
+
+
+def test_named_rollouts_come_as_they_lie_and_unnamed_ones_by_time(
+    store: LightningStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("leyden_store.skim.store._ROLLOUTS", 1)  # the order of batches, not within one
+    later = [chat(1, trace=n, rollout_id=f"later-{n}", at_ns=START_NS + HOUR_NS + (90 - n) * 10**9) for n in (11, 12)]
+    named = [chat(1, trace=n, rollout_id=f"r{n}", at_ns=START_NS + (90 - n) * 10**9) for n in (21, 22, 23)]
+    unnamed = [chat(1, trace=n, at_ns=START_NS + (40 - n) * 10**9) for n in (31, 32)]
+    put(store, later, named, unnamed)
+    assert order(store) == ["r21", "r22", "r23", "later-11", "later-12", f"{32:032x}", f"{31:032x}"]
+    assert sorted(order(store)) == sorted(one.rollout_id for one in store.rollouts())
