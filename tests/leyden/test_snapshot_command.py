@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,12 +35,17 @@ def test_a_snapshot_says_what_it_holds_and_where_it_came_from(cli: Cli) -> None:
         "README.md",
         "lineage.parquet",
         "manifest.json",
+        "report.parquet",
         "train.parquet",
     ]
     assert (manifest["query"]["name"], manifest["query"]["version"]) == ("all", 1)
     assert manifest["sha256"] == made["sha256"]
     assert manifest["rows"] == made["rows"] == pq.read_table(folder / "train.parquet").num_rows > 0
     assert manifest["report"]["llm_spans"] == manifest["report"]["kept"] + sum(manifest["report"]["dropped"].values())
+    fates = pq.read_table(folder / "report.parquet").to_pylist()
+    assert len(fates) == manifest["report"]["llm_spans"]
+    dropped = Counter(row["reason"] for row in fates if row["reason"])
+    assert dropped == manifest["report"]["dropped"]
     for machine in (str(cli.folder), os.uname().nodename):
         assert machine not in (folder / "manifest.json").read_text()
     assert load_dataset(str(folder), split="train", cache_dir=str(cli.folder / "cache")).num_rows == made["rows"]

@@ -20,7 +20,8 @@ tags:
 # {title}
 
 {rows:,} rows in the format `{format}`, made by [Leyden](https://github.com/leyden-dev/leyden) from {spans:,}
-OpenTelemetry spans. `manifest.json` says how; `lineage.parquet` says which spans each row is made of.
+OpenTelemetry spans. `manifest.json` says how; `lineage.parquet` says which spans each row is made of,
+`report.parquet` what became of every LLM span that was read.
 
 ## Selected by
 

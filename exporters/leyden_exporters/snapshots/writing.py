@@ -13,7 +13,7 @@ from leyden_exporters.formats import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import shards_of
-from leyden_exporters.snapshots import rows_of_spans
+from leyden_exporters.snapshots import fates, rows_of_spans
 from leyden_exporters.snapshots.card import card
 from leyden_exporters.snapshots.manifest import CARD, NAME, FileEntry, Manifest, sha256_of
 from leyden_exporters.snapshots.target import Target, scratch, upload_folder
@@ -21,6 +21,10 @@ from leyden_store.turns import Rollout
 
 _WRITERS = ("leyden", "pyarrow")
 """Packages whose version may show in the bytes."""
+
+
+_BESIDE = (rows_of_spans.NAME, fates.NAME)
+"""Files beside the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def _fill(
 ) -> tuple[Manifest, dict[str, Report]]:
     reports: dict[str, Report] = {}
     entries: list[FileEntry] = []
-    lineage = rows_of_spans.RowSpans(folder / rows_of_spans.NAME)
+    lineage, told = rows_of_spans.RowSpans(folder / rows_of_spans.NAME), fates.Fates(folder / fates.NAME)
     try:
         for part in parts:
             before = set(_files(folder))
@@ -100,9 +104,11 @@ def _fill(
                 reports[part.split] = write(part.rollouts, _place(folder, part.split, suffix), options)
             entries += [_entry(path, folder, part.split) for path in _files(folder) if path not in before]
             lineage.add(part.split, reports[part.split])
+            told.add(part.split, reports[part.split])
     finally:
         lineage.close()
-    entries.append(_entry(folder / rows_of_spans.NAME, folder, ""))
+        told.close()
+    entries += [_entry(folder / name, folder, "") for name in _BESIDE]
     if form.beside is not None:
         data = {split: [one.path for one in entries if one.split == split] for split in reports}
         before = set(_files(folder))
@@ -123,7 +129,7 @@ def _place(folder: Path, split: str, suffix: str) -> Path:
 
 
 def _files(folder: Path) -> Sequence[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != rows_of_spans.NAME)
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _BESIDE)
 
 
 def _entry(path: Path, folder: Path, split: str) -> FileEntry:
