@@ -14,7 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from leyden_trainers.errors import SettingInvalid
+from leyden_trainers.errors import RequirementMissing, SettingInvalid
 from leyden_trainers.models import load_model
 from leyden_trainers.plugin import Trainer
 from leyden_trainers.replay import Replay
@@ -142,3 +142,19 @@ def test_the_same_seed_gives_the_same_weights_in_another_process(table: pa.Table
     subprocess.run([sys.executable, "-c", script, *paths, *SETS], check=True, capture_output=True)
     train(Replay(), table, tiny, tmp_path / "here")
     assert torch.equal(weights(tmp_path / "here"), weights(tmp_path / "there"))
+
+
+def test_replay_takes_retokenised_rows_only_when_told_and_with_a_loss_that_needs_no_logprobs(
+    table: pa.Table, tiny: Path, tmp_path: Path
+) -> None:
+    names = table.schema.names
+    made = table.set_column(names.index("ids_source"), "ids_source", pa.array(["retokenised"] * table.num_rows))
+    made = made.set_column(names.index("old_logps"), "old_logps", pa.nulls(table.num_rows, table["old_logps"].type))
+    with pytest.raises(RequirementMissing, match="needs logprobs"):
+        train(Replay(), made, tiny, tmp_path / "out", "loss=reinforce")
+    with pytest.raises(SettingInvalid, match="loss=reinforce or loss=awr"):
+        train(Replay(), made, tiny, tmp_path / "out", "retokenised=true")
+    sets = ["loss=reinforce", "max_steps=2"]
+    train(Replay(), made, tiny, tmp_path / "made", *sets, "retokenised=true")
+    train(Replay(), table, tiny, tmp_path / "given", *sets)
+    assert torch.equal(weights(tmp_path / "made"), weights(tmp_path / "given"))

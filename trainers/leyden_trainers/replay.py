@@ -49,7 +49,7 @@ class Replay:
         settings = ReplayConfig.model_validate(config.model_dump())
         check_output(out)
         check_model(model)
-        rows = usable(table, self, config)
+        rows = usable(table, self, config, {Requirement.LOGPROBS} if settings.retokenised else frozenset())
         if not pc.any(pc.not_equal(rows["advantages"].combine_chunks().flatten(), 0)).as_py():
             raise RequirementMissing(
                 f"{self.name} has nothing to learn: every advantage is 0, since no group has unequal rewards; "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from leyden_trainers.plugin import TrainerConfig
 
@@ -27,6 +28,8 @@ class ReplayConfig(TrainerConfig):
     clip_low, clip_high: for ppo-clip and cispo, the ratio is held between 1 − clip_low and 1 + clip_high
     kl: weight of the estimated KL(sampling policy ‖ policy) of each token, which draws the policy back to its data
     awr_beta, awr_limit: for awr, β of the exponent and the largest weight
+    retokenised: take rows whose ids were made afterwards, or that lack logprobs: tokens the policy may never have
+        sampled. Only for losses that need no logprobs: reinforce and awr, without kl; diagnostics then say nothing
     """
 
     loss: Loss = Loss.PPO_CLIP
@@ -35,3 +38,10 @@ class ReplayConfig(TrainerConfig):
     kl: float = Field(default=0.0, ge=0)
     awr_beta: float = Field(default=1.0, gt=0)
     awr_limit: float = Field(default=20.0, gt=0)
+    retokenised: bool = False
+
+    @model_validator(mode="after")
+    def _needs_no_logprobs(self) -> Self:
+        if self.retokenised and (self.loss not in (Loss.REINFORCE, Loss.AWR) or self.kl):
+            raise ValueError("retokenised rows have no logprobs: train them with loss=reinforce or loss=awr, and kl=0")
+        return self

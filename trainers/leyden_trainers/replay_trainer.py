@@ -28,7 +28,7 @@ class Rows(Dataset[Row]):
 
     def __init__(self, table: pa.Table) -> None:
         scale = table.num_rows / len(set(table["rollout_id"].to_pylist()))
-        columns = [_arrays(table, name) for name in ("input_ids", "old_logps", "advantages")]
+        columns = [_arrays(table, "input_ids"), _logprobs(table), _arrays(table, "advantages")]
         self._rows = [
             {
                 "input_ids": torch.from_numpy(ids.astype(np.int64)),
@@ -69,6 +69,7 @@ def batch_loss(
     old, advantages, weights = batch["old_logps"], batch["advantages"], batch["weights"]
     mask = weights > 0
     new = torch.where(mask, new, 0.0)
+    old = torch.where(old.isnan(), new.detach(), old)  # not recorded: as if sampled from the policy as it is
     losses = token_losses(config, new, old, advantages)
     return (losses * weights).sum(1).mean(), diagnostics(config, new, old, advantages, mask)
 
@@ -103,6 +104,15 @@ class ReplayTrainer(Trainer):
         means = {name: sum(values) / len(values) for name, values in self._measured.items()}
         self._measured.clear()
         super().log({**logs, **means}, start_time)
+
+
+def _logprobs(table: pa.Table) -> list[Any]:
+    """`old_logps`, NaN in rows that have none."""
+    rows = zip(table["old_logps"], table["input_ids"], strict=True)
+    return [
+        row.values.to_numpy(zero_copy_only=False) if row.is_valid else np.full(len(ids), np.nan, np.float32)
+        for row, ids in rows
+    ]
 
 
 def _arrays(table: pa.Table, name: str) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +18,12 @@ _ADVICE = {
 }
 
 
-def usable(table: pa.Table, trainer: Trainer, config: TrainerConfig) -> pa.Table:
+def usable(
+    table: pa.Table, trainer: Trainer, config: TrainerConfig, waived: Set[Requirement] = frozenset()
+) -> pa.Table:
     """The rows the trainer can use: all of them, or with `drop_incomplete` those that lack nothing.
+
+    waived: what these settings do without
 
     Raises RequirementMissing with what is missing, in how many rows, and what to do.
     """
@@ -28,7 +34,7 @@ def usable(table: pa.Table, trainer: Trainer, config: TrainerConfig) -> pa.Table
         )
     keep = pa.array([True] * table.num_rows)
     for requirement in Requirement:
-        if requirement not in trainer.requires:
+        if requirement not in trainer.requires - waived:
             continue
         held = _held(table, requirement)
         missing = table.num_rows - (pc.sum(held).as_py() or 0)
