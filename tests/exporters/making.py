@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leyden_exporters.formats import FORMATS
 from leyden_store.turns import Dropped, Message, Reward, Rollout, Turn, Usage
 
 PLAIN: dict[str, Any] = {
@@ -89,3 +90,11 @@ def called(name: str, arguments: str, call_id: str = "call_1") -> Message:
     """An assistant message that calls a tool."""
     function = {"name": name, "arguments": arguments}
     return said("assistant", None, tool_calls=[{"id": call_id, "type": "function", "function": function}])
+
+
+WAYS = [
+    (name, suffix)
+    for name, form in FORMATS.items()
+    for suffix in (form.suffixes if form.rows is None else ("",))  # it makes a folder, whatever its rows can be
+]
+"""Every format, with each suffix that its `write` takes."""

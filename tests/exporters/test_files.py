@@ -16,7 +16,7 @@ from leyden_exporters.errors import FormatUnknown, PathUnwritable
 from leyden_exporters.formats import FORMATS, format_named
 from leyden_exporters.options import Options
 from leyden_store.turns import Rollout
-from tests.exporters.making import said, single
+from tests.exporters.making import WAYS, said, single
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ""])
@@ -52,17 +52,18 @@ def test_a_killed_export_leaves_nothing_under_the_name(tmp_path: Path) -> None:
     assert not (tmp_path / "out.jsonl").exists()
 
 
-@pytest.mark.parametrize(
-    ("name", "suffix"), [(name, suffix) for name, form in FORMATS.items() for suffix in form.suffixes]
-)
+@pytest.mark.parametrize(("name", "suffix"), WAYS)
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path, name: str, suffix: str) -> None:
     asked = [said("user", "?")]
     rollouts = [
         single(f"r{n}", "g", float(n), messages=asked, response=said("assistant", f"answer {n}")) for n in range(3)
     ]
-    for copy in ("one", "two"):
-        FORMATS[name].write(iter(rollouts), tmp_path / f"{copy}{suffix}", Options())
-    one, two = ([file.read_bytes() for file in _files(tmp_path / f"{copy}{suffix}")] for copy in ("one", "two"))
+    for folder in ("one", "two"):  # of one name: what some formats say of a row's split
+        (tmp_path / folder).mkdir()
+        FORMATS[name].write(iter(rollouts), tmp_path / folder / f"train{suffix}", Options())
+    one, two = (
+        [file.read_bytes() for file in _files(tmp_path / folder / f"train{suffix}")] for folder in ("one", "two")
+    )
     assert one == two
     assert all(one)
 

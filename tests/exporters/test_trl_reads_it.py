@@ -11,7 +11,7 @@ import pytest
 from leyden_exporters.formats import FORMATS
 from leyden_exporters.options import Options
 from leyden_store.turns import Rollout
-from tests.exporters.making import called, rollout, said, turn
+from tests.exporters.making import WAYS, called, rollout, said, turn
 
 TOOLS = [{"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}]
 TEMPLATE = (
@@ -80,10 +80,7 @@ def test_messages_load_as_they_were_said(conversation: list[Rollout], tmp_path: 
     assert rows[1]["tools"] is None
 
 
-@pytest.mark.parametrize(
-    ("name", "suffix"),
-    [(name, suffix) for name, form in FORMATS.items() for suffix in form.suffixes if name != "llama-factory"],
-)
+@pytest.mark.parametrize(("name", "suffix"), [way for way in WAYS if way[0] != "llama-factory"])
 def test_datasets_opens_every_format(conversation: list[Rollout], tmp_path: Path, name: str, suffix: str) -> None:
     worse = rollout([turn(0, [20], [22], messages=[said("user", "hi")], response=said("assistant", "no"))], rewards=0.0)
     better = rollout(conversation[1].turns, rewards=1.0)

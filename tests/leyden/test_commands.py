@@ -126,7 +126,8 @@ def test_an_export_prints_what_it_kept_and_dropped_and_is_recorded(cli: Cli, for
 def test_the_store_is_migrated_counted_and_compacted(cli: Cli) -> None:
     assert cli("store", "migrate").stdout.startswith("the schema is at 00")
     (stats,) = cli.lines("store", "stats", "--json")
-    assert list(stats) == ["spans", "traces", "rollouts", "rewards", "runs", "bytes_on_disk", "parts"]
+    counts = ["spans", "traces", "rollouts", "rewards", "runs", "bytes_on_disk", "parts", "erased_late"]
+    assert list(stats) == [*counts, "projects", "tables"]
     assert stats["traces"] == len(cli.lines("traces", "--json"))
     assert "spans" in cli("store", "stats").stdout
     assert cli("store", "compact").stdout.startswith("compacted: ")

@@ -5,6 +5,6 @@ SELECT
     (SELECT uniqExact(RolloutId) FROM traces WHERE RolloutId != '') AS rollouts,
     (SELECT count() FROM rewards FINAL) AS rewards,
     (SELECT count() FROM runs FINAL) AS runs,
-    (SELECT sum(Spans) FROM erased_arrivals) AS erased_late,
     (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()) AS bytes_on_disk,
-    (SELECT count() FROM system.parts WHERE active AND database = currentDatabase()) AS parts
+    (SELECT count() FROM system.parts WHERE active AND database = currentDatabase()) AS parts,
+    (SELECT sum(Spans) FROM erased_arrivals) AS erased_late
