@@ -37,7 +37,7 @@ def test_the_list_has_every_trace_newest_first(page_url: str) -> None:
     [
         ("group=task", [3, 2, 1]),
         ("rollout=task/1", [2]),
-        ("reward=%3E0.5&group=task", [2]),
+        ("reward=reward%3E0.5&group=task", [2]),
         ("reward=reward<1&group=task", [3, 1]),
         ("status=error&group=task", [3, 2, 1]),
         ("status=ok", [77]),
