@@ -33,12 +33,12 @@ def read_rollouts(
     by the first, unless `stitching` is off (None: as LEYDEN_STITCHING says, on without it). Every LLM span is a turn or
     is dropped with a reason. `rewards` are those posted from outside; one that names nothing here is left out.
     """
-    with _no_search_for_cycles():
+    with no_search_for_cycles():
         return _read(spans, rewards, stitching)
 
 
 @contextmanager
-def _no_search_for_cycles() -> Iterator[None]:
+def no_search_for_cycles() -> Iterator[None]:
     """Reading makes many objects and no cycles: searching them over and over takes a third of its time."""
     if not gc.isenabled():
         yield

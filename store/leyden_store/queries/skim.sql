@@ -2,17 +2,18 @@
 -- whether its content is whole, without the content. Asked by `skim` in batches; keyed like spans.sql.
 WITH
     -- How many messages a text holds, each an object with parts; 0 where it holds anything else. Taken out as a whole, which
-    -- reads the text once; each by itself would read it as often as there are messages.
-    (text -> if(arrayCount(one -> notEmpty(one.1), JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))'))
-                = JSONLength(text), JSONLength(text), 0)) AS messages_in,
+    -- reads the text once; what is no such object comes out without parts.
+    (text -> if(arrayAll(one -> notEmpty(one.1), JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))')),
+                length(JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))')), 0)) AS messages_in,
     -- Whether a text holds tool definitions, none with JSON in its JSON.
     (text -> notEmpty(JSONExtractArrayRaw(text)) AND arrayAll(one -> startsWith(one, '{')
                 AND JSONType(one, 'parameters') != 'String' AND JSONType(one, 'input_schema') != 'String'
                 AND JSONType(one, 'function', 'parameters') != 'String' AND JSONType(one, 'function', 'input_schema') != 'String',
              JSONExtractArrayRaw(text))) AS are_tools,
-    -- Whether no value that must be JSON is anything else; only those are looked into.
-    ((keys, texts) -> arrayAll(text -> isValidJSON(text), arrayFilter(
-        (text, key) -> endsWith(key, '.parameters') AND position(key, '.functions.') > 0, texts, keys))) AS are_whole,
+    -- Whether no value that must be JSON is anything else. Values are touched only where there is such a key.
+    (key -> endsWith(key, '.parameters') AND position(key, '.functions.') > 0) AS is_function,
+    ((keys, texts) -> NOT arrayExists(is_function, keys)
+        OR arrayAll(text -> isValidJSON(text), arrayFilter((text, key) -> is_function(key), texts, keys))) AS are_whole,
     (text -> text = '' OR match(text, '^\\[[0-9]{1,9}(,[0-9]{1,9})*\\]$')) AS are_ids,
     ['gen_ai.operation.name', 'openinference.span.kind', 'llm.request.type', 'traceloop.span.kind', 'ai.operationId',
      'langfuse.observation.type', 'mlflow.spanType', 'agentops.span.kind', 'logfire.span_type'] AS markers,

@@ -11,7 +11,7 @@ from operator import attrgetter
 
 import pyarrow as pa
 
-from leyden_store.reading import read_rollouts
+from leyden_store.reading import no_search_for_cycles, read_rollouts
 from leyden_store.skim._gather import Gathering, gather
 from leyden_store.skim._placing_rewards import place_rewards
 from leyden_store.skim._sketch import Sketch, sketch_spans
@@ -35,7 +35,8 @@ def skim_spans(spans: Iterable[Span], posted: Iterable[PostedReward] = ()) -> li
 
 def skim_table(table: pa.Table, read: ReadSpans, posted: Sequence[PostedReward] = ()) -> list[Skimmed | Rollout]:
     """As `skim_spans`, from the result of `queries/skim.sql`; `read` gives the spans of traces that must be read."""
-    return _skim(sketch_table(table), read, posted)
+    with no_search_for_cycles():
+        return _skim(sketch_table(table), read, posted)
 
 
 def _skim(sketch: Sketch, read: ReadSpans, posted: Sequence[PostedReward]) -> list[Skimmed | Rollout]:

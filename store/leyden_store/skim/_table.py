@@ -106,20 +106,21 @@ def _name_agents(made: Sketch, table: pa.Table, rows: list[int]) -> None:
 
 
 def _rewards(table: pa.Table, rows: list[int]) -> Iterator[tuple[int, Reward]]:
-    part = table.select(_REWARDS).take(pa.array(rows, pa.int64())).to_pylist()
-    for place, row in zip(rows, part, strict=True):
-        events = zip(
-            row["EventTimes"], row["EventNames"].split("\n"), row["EventAttributes"], row["EventTypes"], strict=False
-        )
+    part = table.select(_REWARDS).take(pa.array(rows, pa.int64()))
+    columns = (part[name].to_pylist() for name in _REWARDS)  # a dict a row would cost more than all that follows
+    for place, (span_id, parent, start, took, names, times, told, types, pairs, kinds) in zip(
+        rows, zip(*columns, strict=True), strict=True
+    ):
+        events = zip(times, names.split("\n"), told, types, strict=False)
         span = Span(
             trace_id="",
-            span_id=row["SpanId"],
-            parent_span_id=row["ParentSpanId"],
+            span_id=span_id,
+            parent_span_id=parent,
             name="",
-            start_ns=row["StartNs"],
-            end_ns=row["StartNs"] + row["Duration"],
-            attributes=_plain(row["Attributes"], row["SpanAttributeTypes"]),
-            events=tuple(Event(time, name, _plain(pairs, kinds)) for time, name, pairs, kinds in events),
+            start_ns=start,
+            end_ns=start + took,
+            attributes=_plain(pairs, kinds),
+            events=tuple(Event(time, name, _plain(said, kind)) for time, name, said, kind in events),
         )
         yield from ((place, reward) for reward in rewards_of(span))
 

@@ -25,6 +25,10 @@ _TOKENS = 1 << 21
 """A batch ends with the rollout that brings its tokens here: some 8 MB of ids, and the largest rollout on top."""
 
 
+_AHEAD = 1
+"""Batches asked for beyond the one that is worked on."""
+
+
 def skim_store(store: LightningStore, selection: Selection | None = None) -> Iterator[list[Skimmed | Rollout]]:
     """The selected rollouts in batches, in the order and with the content of `LightningStore.rollouts`.
 
@@ -38,14 +42,15 @@ def skim_store(store: LightningStore, selection: Selection | None = None) -> Ite
         raise SelectionEmpty(
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
-    # The store answers for the next batch, on another core, while this one is worked on.
+    # The store answers for the next batches, on another core, while this one is worked on.
     with ThreadPoolExecutor(1, thread_name_prefix="skim") as ahead:
         asked = deque[Future[_Asked]]()
         for batch in _batches(rollouts):
             asked.append(ahead.submit(_ask, store, batch, selection))
-            if len(asked) > 1:
+            if len(asked) > _AHEAD:
                 yield _skimmed(*asked.popleft().result(), chosen)
-        yield _skimmed(*asked.popleft().result(), chosen)
+        while asked:
+            yield _skimmed(*asked.popleft().result(), chosen)
 
 
 _Asked = tuple[pa.Table, ReadSpans, list[PostedReward]]
