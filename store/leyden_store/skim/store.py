@@ -25,7 +25,7 @@ _TOKENS = 1 << 21
 """A batch ends with the rollout that brings its tokens here: some 8 MB of ids, and the largest rollout on top."""
 
 
-_AHEAD = 1
+_AHEAD = 2
 """Batches asked for beyond the one that is worked on."""
 
 
@@ -43,7 +43,7 @@ def skim_store(store: LightningStore, selection: Selection | None = None) -> Ite
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
     # The store answers for the next batches, on another core, while this one is worked on.
-    with ThreadPoolExecutor(1, thread_name_prefix="skim") as ahead:
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="skim") as ahead:
         asked = deque[Future[_Asked]]()
         for batch in _batches(rollouts):
             asked.append(ahead.submit(_ask, store, batch, selection))
