@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from leyden_store.lightning import LightningStore
-from tests.support.clickhouse_server import ClickHouseServer, Unavailable, drop_database, new_database
+from tests.support.clickhouse_server import drop_database, new_database, server_or_skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,17 +32,8 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if named:
         yield named
         return
-    try:
-        server = ClickHouseServer(tmp_path_factory.mktemp("clickhouse") / "data")
-        server.start()
-    except Unavailable as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no ClickHouse server to test with: {error}")
-        pytest.skip(f"NOT RUN, no ClickHouse server to test with: {error} (name one in LEYDEN_TEST_CLICKHOUSE)")
-    try:
+    with server_or_skip(tmp_path_factory.mktemp("clickhouse") / "data") as server:
         yield server.dsn()
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from leyden_store.ingest import delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
-from tests.support.clickhouse_server import ClickHouseServer, Proxy, Unavailable
+from tests.support.clickhouse_server import ClickHouseServer, Proxy, server_or_skip
 from tests.support.collector import Answer, Collector, ask
 from tests.support.otlp_making import make, request_of
 
@@ -156,18 +156,8 @@ def flickering(tmp_path: Path) -> Iterator[tuple[ClickHouseServer, Proxy]]:
     """A server of this test's own that may go away, behind a port that stays."""
     if "LEYDEN_TEST_CLICKHOUSE" in os.environ:
         pytest.skip("this server is not ours to stop")
-    try:
-        server = ClickHouseServer(tmp_path / "clickhouse")
-        server.start()
-    except Unavailable as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no ClickHouse server to test with: {error}")
-        pytest.skip(f"NOT RUN, no ClickHouse server to test with: {error}")
-    try:
-        with Proxy(server.port) as proxy:
-            yield server, proxy
-    finally:
-        server.kill()
+    with server_or_skip(tmp_path / "clickhouse") as server, Proxy(server.port) as proxy:
+        yield server, proxy
 
 
 @pytest.mark.server

@@ -20,7 +20,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -175,6 +176,24 @@ def _serve(library_path: str, folder: str, http_port: str, tcp_port: str) -> Non
     engine = ctypes.CDLL(library_path)
     engine.query_stable_v2.restype = ctypes.c_void_p
     engine.query_stable_v2(len(arguments), (ctypes.c_char_p * len(arguments))(*(a.encode() for a in arguments)))
+
+
+@contextmanager
+def server_or_skip(folder: Path) -> Iterator[ClickHouseServer]:
+    """A server over `folder`. Where none can be had the test says so and is skipped; in CI it fails."""
+    import pytest  # here: the server's own process has no use for it
+
+    try:
+        server = ClickHouseServer(folder)
+        server.start()
+    except Unavailable as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no ClickHouse server to test with: {error}")
+        pytest.skip(f"NOT RUN, no ClickHouse server to test with: {error} (name one in LEYDEN_TEST_CLICKHOUSE)")
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 if __name__ == "__main__":

@@ -5,16 +5,12 @@ https://arxiv.org/abs/2402.01306
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leyden_trainers.lora import adapted
-from leyden_trainers.models import load_model
-from leyden_trainers.plugin import TrainerConfig
 from leyden_trainers.preferences import PreferenceTrainer
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import Trainer, TrainingArguments
 
 
 class Kto(PreferenceTrainer):
@@ -23,20 +19,9 @@ class Kto(PreferenceTrainer):
     name = "trl-kto"
     without = "no rollout has a reward above or below the mean of its group; give rollouts rewards"
 
-    def arguments_class(self) -> type[TrainingArguments]:
-        """See `plugin.Trainer`."""
+    def classes(self) -> tuple[type[Trainer], type[TrainingArguments]]:
+        """See `PreferenceTrainer`."""
         from trl.trainer.kto_config import KTOConfig
-
-        arguments: type[TrainingArguments] = KTOConfig
-        return arguments
-
-    def trainer(
-        self, model: str, tokenizer: PreTrainedTokenizerBase, rows: Dataset, arguments: Any, config: TrainerConfig
-    ) -> Trainer:
-        """With adapters, the reference is the model without them; otherwise TRL keeps a copy."""
         from trl.trainer.kto_trainer import KTOTrainer
 
-        made: Trainer = KTOTrainer(
-            adapted(load_model(model), config), args=arguments, train_dataset=rows, processing_class=tokenizer
-        )
-        return made
+        return KTOTrainer, KTOConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,15 +17,21 @@ from leyden_exporters.report import Report
 from leyden_store.turns import Rollout
 from leyden_trainers.checkpoints import check_output, checkpoint_folder
 from leyden_trainers.errors import RequirementMissing
-from leyden_trainers.models import check_model, load_tokenizer, quiet
+from leyden_trainers.lora import adapted
+from leyden_trainers.models import check_model, load_model, load_tokenizer, quiet
 from leyden_trainers.plugin import OnMetrics, Requirement, TrainerConfig, TrainResult, ignore
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import Trainer, TrainingArguments
 
 
-class PreferenceTrainer:
+NO_PAIRS = (
+    "no two rollouts of one task have unlike rewards and part at a reply; "
+    "give the rollouts of a task the same LEYDEN_GROUP_ID, and rewards"
+)
+
+
+class PreferenceTrainer(ABC):
     """A trainer whose rows are those of the export format of the same name."""
 
     name: ClassVar[str]
@@ -33,15 +40,17 @@ class PreferenceTrainer:
     requires = frozenset({Requirement.REWARD})
     Config: type[TrainerConfig] = TrainerConfig
 
+    @abstractmethod
+    def classes(self) -> tuple[type[Trainer], type[TrainingArguments]]:
+        """TRL's trainer and the class of its arguments. Loads torch."""
+
+    def model(self, model: str, config: TrainerConfig) -> Any:
+        """What is trained. With adapters the reference is the model without them; otherwise TRL keeps a copy."""
+        return adapted(load_model(model), config)
+
     def arguments_class(self) -> type[TrainingArguments]:
         """See `plugin.Trainer`."""
-        raise NotImplementedError
-
-    def trainer(
-        self, model: str, tokenizer: PreTrainedTokenizerBase, rows: Dataset, arguments: Any, config: TrainerConfig
-    ) -> Trainer:
-        """TRL's trainer on a freshly loaded model."""
-        raise NotImplementedError
+        return self.classes()[1]
 
     def prepare(self, rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
         """The rows that `leyden export --format NAME` writes, by the same writer."""
@@ -64,9 +73,10 @@ class PreferenceTrainer:
 
         from leyden_trainers import running
 
+        trainer_class, arguments_class = self.classes()
         with checkpoint_folder(out) as folder:
             arguments = running.training_arguments(
-                self.arguments_class(),
+                arguments_class,
                 folder,
                 config,
                 max_length=None,  # TRL's own default cuts long conversations and says nothing
@@ -76,5 +86,10 @@ class PreferenceTrainer:
             )
             tokenizer = load_tokenizer(model)
             with quiet():
-                trainer = self.trainer(model, tokenizer, Dataset(InMemoryTable(table)), arguments, config)
+                trainer = trainer_class(
+                    self.model(model, config),
+                    args=arguments,
+                    train_dataset=Dataset(InMemoryTable(table)),
+                    processing_class=tokenizer,
+                )
             return running.fit(trainer, tokenizer, folder, out, on_metrics)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from leyden_trainers.lora import adapted
 from leyden_trainers.models import load_scorer
 from leyden_trainers.plugin import Requirement, TrainerConfig
-from leyden_trainers.preferences import PreferenceTrainer
+from leyden_trainers.preferences import NO_PAIRS, PreferenceTrainer
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase, Trainer, TrainingArguments
+    from transformers import Trainer, TrainingArguments
 
 
 class RewardModel(PreferenceTrainer):
@@ -22,28 +21,15 @@ class RewardModel(PreferenceTrainer):
 
     name = "trl-reward"
     requires = frozenset({Requirement.REWARD, Requirement.GROUP})
-    without = (
-        "no two rollouts of one task have unlike rewards and part at a reply; "
-        "give the rollouts of a task the same LEYDEN_GROUP_ID, and rewards"
-    )
+    without = NO_PAIRS
 
-    def arguments_class(self) -> type[TrainingArguments]:
-        """See `plugin.Trainer`."""
+    def classes(self) -> tuple[type[Trainer], type[TrainingArguments]]:
+        """See `PreferenceTrainer`."""
         from trl.trainer.reward_config import RewardConfig
-
-        arguments: type[TrainingArguments] = RewardConfig
-        return arguments
-
-    def trainer(
-        self, model: str, tokenizer: PreTrainedTokenizerBase, rows: Dataset, arguments: Any, config: TrainerConfig
-    ) -> Trainer:
-        """A scoring head, new unless the model has one, on the language model."""
         from trl.trainer.reward_trainer import RewardTrainer
 
-        made: Trainer = RewardTrainer(
-            adapted(load_scorer(model), config, "SEQ_CLS"),
-            args=arguments,
-            train_dataset=rows,
-            processing_class=tokenizer,
-        )
-        return made
+        return RewardTrainer, RewardConfig
+
+    def model(self, model: str, config: TrainerConfig) -> Any:
+        """A scoring head, new unless the model has one, on the language model."""
+        return adapted(load_scorer(model), config, "SEQ_CLS")
