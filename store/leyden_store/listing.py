@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -85,9 +85,13 @@ def list_traces(
         found += [rows[trace] for trace, start in candidates if rows[trace]["start_ns"] == start]
         if len(found) > limit:
             break
-    page = found[:limit]
-    more = len(found) > limit
-    return Page(page, write_cursor(page[-1]["start_ns"], page[-1]["trace_id"]) if more else "")
+    return page_of(found, limit, lambda row: (row["start_ns"], row["trace_id"]))
+
+
+def page_of(rows: list[dict[str, Any]], limit: int, key: Callable[[Mapping[str, Any]], tuple[Any, str]]) -> Page:
+    """The first `limit` of some rows; where there are more, a cursor made of the last one's `key`."""
+    page = rows[:limit]
+    return Page(page, write_cursor(*key(page[-1])) if len(rows) > limit else "")
 
 
 def write_cursor(*key: Any) -> str:

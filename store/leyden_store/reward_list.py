@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from leyden_store import sql
 from leyden_store.connection import Connection
-from leyden_store.listing import Page, read_cursor, write_cursor
+from leyden_store.listing import Page, page_of, read_cursor
 
 _END_NS = 2**63 - 1
 
@@ -41,10 +41,8 @@ def list_rewards(
             "limit": limit + 1,
         },
     )
-    page = rows[:limit]
-    last = page[-1] if len(rows) > limit else None
-    following = write_cursor(last["time_ns"], last["key"]) if last else ""
-    return Page([{name: value for name, value in row.items() if name != "key"} for row in page], following)
+    page = page_of(rows, limit, lambda row: (row["time_ns"], row["key"]))
+    return Page([{name: value for name, value in row.items() if name != "key"} for row in page.rows], page.cursor)
 
 
 def of_other_projects(

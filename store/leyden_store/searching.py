@@ -14,7 +14,7 @@ from typing import Any
 from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import QueryRefused
-from leyden_store.listing import Page, read_cursor, write_cursor
+from leyden_store.listing import Page, page_of, read_cursor
 
 _END_NS = 2**63 - 1
 _INDEX = "idx_text"
@@ -66,10 +66,7 @@ def search(
             "limit": limit + 1,
         },
     )
-    page = rows[:limit]
-    if len(rows) <= limit:
-        return Page(page)
-    return Page(page, write_cursor(page[-1]["start_ns"], f"{page[-1]['trace_id']}{page[-1]['span_id']}"))
+    return page_of(rows, limit, lambda row: (row["start_ns"], f"{row['trace_id']}{row['span_id']}"))
 
 
 def index_on(connection: Connection) -> None:

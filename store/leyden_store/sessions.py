@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leyden_store import sql
 from leyden_store.connection import Connection
-from leyden_store.listing import Page, read_cursor, write_cursor
+from leyden_store.listing import Page, page_of, read_cursor
 
 _END_NS = 2**63 - 1
 
@@ -40,7 +40,4 @@ def list_sessions(
             "limit": limit + 1,
         },
     )
-    page = rows[:limit]
-    if len(rows) <= limit:
-        return Page(page)
-    return Page(page, write_cursor(page[-1]["start_ns"], f"{page[-1]['project']}\n{page[-1]['session_id']}"))
+    return page_of(rows, limit, lambda row: (row["start_ns"], f"{row['project']}\n{row['session_id']}"))
