@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "leyden_store": set(),
     "leyden_collector": {"leyden_store"},
     "leyden_exporters": {"leyden_store"},
-    "leyden_trainers": {"leyden_exporters", "leyden_store"},
+    "leyden_trainers": {"leyden_exporters", "leyden_store", "leyden_instrumentation"},  # of the last, `launch` alone
     "leyden_dashboards": {"leyden_exporters", "leyden_store"},
     "leyden": set(PACKAGES) - {"leyden"},
 }
@@ -64,6 +64,17 @@ def test_imports_run_one_way(package: str) -> None:
         if owner == package and (ours := imported(path) & set(PACKAGES)) - allowed
     }
     assert wrong == {}
+
+
+def test_trainers_take_nothing_of_the_capture_but_how_an_agent_is_started() -> None:
+    found = {
+        node.module
+        for owner, path in sources()
+        if owner == "leyden_trainers"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("leyden_instrumentation")
+    }
+    assert found <= {"leyden_instrumentation.launch"}
 
 
 def test_every_package_of_the_wheel_is_ruled_here() -> None:

@@ -1,8 +1,9 @@
 """Many rollouts, one process: `python -m leyden_instrumentation.tasks AGENT.py:function TASKS.jsonl [--concurrency N]`.
 
 The function is an ordinary one that takes a task's input and returns its output. Each line of the file is a JSON object
-`{"input": …, "group_id"?, "rollout_id"?, "attempt"?}`. Each rollout prints one JSON line on stdout as it ends,
-`{"rollout_id", "group_id", "attempt", "output" | "error"}`; what the agent prints goes to stderr. `-` reads stdin.
+`{"input": …, "group_id"?, "rollout_id"?, "attempt"?, "policy_version"?}`. Each rollout
+prints one JSON line on stdout as it ends, `{"rollout_id", "group_id", "attempt", "output" | "error"}`; what the agent
+prints goes to stderr. `-` reads stdin, and starts each rollout as its line comes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,9 +32,9 @@ class TasksError(Exception):
 
 
 def run(
-    function: Callable[[Any], Any], tasks: Sequence[dict[str, Any]], *, concurrency: int = 1, out: TextIO = sys.stdout
-) -> int:
-    """Run `function` over the tasks, one rollout each, and print each result. Returns how many failed.
+    function: Callable[[Any], Any], tasks: Iterable[dict[str, Any]], *, concurrency: int = 1, out: TextIO = sys.stdout
+) -> tuple[int, int]:
+    """Run `function` over the tasks, one rollout each, and print each result. Returns how many failed, and of how many.
 
     A rollout that raises is an error line and an error on its root span; the others go on.
     """
@@ -41,7 +42,8 @@ def run(
     name = getattr(function, "__name__", "agent")
 
     def one(task: dict[str, Any]) -> bool:
-        attempt = rollout(task.get("rollout_id"), task.get("group_id"), task.get("attempt"), name=name)
+        who = {key: task.get(key) for key in ("rollout_id", "group_id", "attempt", "policy_version")}
+        attempt = rollout(**who, name=name)
         line: dict[str, Any] = {
             "rollout_id": attempt.rollout_id,
             "group_id": task.get("group_id"),
@@ -57,7 +59,8 @@ def run(
         return "error" in line
 
     with ThreadPoolExecutor(max_workers=concurrency) as pool:
-        return sum(pool.map(one, tasks))
+        failures = [pool.submit(one, task) for task in tasks]
+        return sum(failed.result() for failed in failures), len(failures)
 
 
 def load_function(target: str) -> Callable[[Any], Any]:
@@ -75,13 +78,14 @@ def load_function(target: str) -> Callable[[Any], Any]:
     return function  # type: ignore[no-any-return]
 
 
-def load_tasks(path: str) -> list[dict[str, Any]]:
-    """The tasks of a JSON Lines file, or of stdin for `-`. Raises TasksError with the line's number."""
+def load_tasks(path: str) -> Iterable[dict[str, Any]]:
+    """The tasks of a JSON Lines file, or of stdin for `-`, as they come. Raises TasksError with the line's number."""
+    if path == "-":
+        return _tasks(sys.stdin, "stdin")
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+        return list(_tasks(Path(path).read_text(encoding="utf-8").splitlines(), path))
     except OSError as error:
         raise TasksError(f"cannot read {path}: {error.strerror}") from error
-    return list(_tasks(text, path))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -96,12 +100,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         tasks = load_tasks(options.tasks)
         with contextlib.redirect_stdout(sys.stderr):
-            failed = run(load_function(options.agent), tasks, concurrency=max(1, options.concurrency), out=out)
+            failed, count = run(load_function(options.agent), tasks, concurrency=max(1, options.concurrency), out=out)
     except TasksError as error:
         print(f"leyden: {error}", file=sys.stderr)
         return 2
     if failed:
-        print(f"leyden: {failed} of {len(tasks)} rollouts failed", file=sys.stderr)
+        print(f"leyden: {failed} of {count} rollouts failed", file=sys.stderr)
     return 0
 
 
@@ -136,8 +140,8 @@ def _load_file(path: Path) -> Any:
     return module
 
 
-def _tasks(text: str, path: str) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+def _tasks(lines: Iterable[str], path: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:

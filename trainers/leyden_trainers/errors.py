@@ -7,8 +7,15 @@ LeydenError                     (leyden_store.errors)
     ├── RequirementMissing      the selected data lacks what the trainer needs; says what, how often, and what to do
     ├── ModelInvalid            a folder that holds no model, or not the one needed; says which
     ├── OutputTaken             the checkpoint's folder exists already
+    ├── TasksInvalid            a task set that cannot be read; says which line
+    ├── RunnerInvalid           no runner of that name, or an agent it cannot start; says what to give
     ├── EngineClosed            the policy server is stopping
-    └── RequestUnsupported      a chat request asks for what the policy server cannot do; says what to leave out
+    ├── UpstreamUnreachable     the server behind `leyden serve --upstream` does not answer; says why
+    └── RequestRefused          a request to the policy server that it does not take
+        ├── RequestInvalid      it is not what the API asks for; says what is wrong
+        ├── RequestTooLarge     its body is larger than the server takes; says how much that is
+        ├── UnknownModel        the model is not served here; says which is
+        └── RequestUnsupported  it asks for what the policy server cannot do; says what to leave out
 """
 
 from leyden_store.errors import LeydenError
@@ -38,9 +45,37 @@ class OutputTaken(TrainerError):
     """Something stands already where the checkpoint should go."""
 
 
+class TasksInvalid(TrainerError):
+    """The task set is not what agents can be given."""
+
+
+class RunnerInvalid(TrainerError):
+    """The agents cannot be started as asked."""
+
+
 class EngineClosed(TrainerError):
     """The policy server is stopping and takes no more work."""
 
 
-class RequestUnsupported(TrainerError):
-    """A chat request asks for something the policy server does not do."""
+class UpstreamUnreachable(TrainerError):
+    """The upstream does not answer."""
+
+
+class RequestRefused(TrainerError):
+    """The policy server does not take a request."""
+
+
+class RequestInvalid(RequestRefused):
+    """A request is not what the API asks for."""
+
+
+class RequestTooLarge(RequestRefused):
+    """A request's body is larger than the server takes."""
+
+
+class UnknownModel(RequestRefused):
+    """A request asks for a model that is not served."""
+
+
+class RequestUnsupported(RequestRefused):
+    """A request asks for something the policy server does not do."""
