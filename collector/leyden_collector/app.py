@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from fastapi import FastAPI
 
 from leyden_collector import api, otlp_http, state
-from leyden_collector.access import Access
 from leyden_collector.api import errors
 from leyden_collector.api.parts import Parts
-from leyden_collector.audit import Auditor
 from leyden_collector.cors import OtlpCors
 from leyden_collector.door import Door
 from leyden_collector.exposition import Family
@@ -23,28 +21,26 @@ from leyden_store.lightning import LightningStore
 
 
 def create_app(
-    store: LightningStore,
+    parts: Parts,
     intake: Intake,
     lanes: Lanes,
     gateway: Gateway | None,
-    access: Access,
-    auditor: Auditor,
     families: Callable[[], Iterable[Family]],
     cors_origins: Sequence[str] = (),
 ) -> FastAPI:
     """Put the routes together. The caller starts and stops the parts."""
     app = FastAPI(title="Leyden collector", description="Traces of agents in, span trees and training data out.")
-    app.include_router(otlp_http.router(intake, access))
+    app.include_router(otlp_http.router(intake, parts.access))
     app.include_router(state.router(lanes, families))
-    app.state.parts = Parts(store, access, auditor)  # for routes that are plugged in
-    app.include_router(api.router(app.state.parts))
-    app.add_middleware(Door, access=access, auditor=auditor)
-    if not access.enforced:
+    app.state.parts = parts  # for routes that are plugged in
+    app.include_router(api.router(parts))
+    app.add_middleware(Door, access=parts.access, auditor=parts.auditor)
+    if not parts.access.enforced:
         app.add_middleware(LocalNamesOnly)
     if cors_origins:
         app.add_middleware(OtlpCors, origins=cors_origins)
     errors.install(app)
-    app.include_router(gateway.router() if gateway is not None else elsewhere(_server(store)))
+    app.include_router(gateway.router() if gateway is not None else elsewhere(_server(parts.store)))
     return app
 
 

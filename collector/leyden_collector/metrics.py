@@ -9,14 +9,18 @@ from leyden_collector.intake import Counts, Intake
 from leyden_collector.lanes import Lanes
 from leyden_collector.processors import Pipeline
 from leyden_collector.processors.tail import Tail
+from leyden_collector.tasks.queue import TaskQueue
 
 _P = "leyden_collector_"
 
 
-def families(intake: Intake, lanes: Lanes, pipeline: Pipeline | None, tail: Tail | None) -> Iterator[Family]:
+def families(
+    intake: Intake, lanes: Lanes, pipeline: Pipeline | None, tail: Tail | None, tasks: TaskQueue
+) -> Iterator[Family]:
     """Every metric of a collector, now."""
     yield from _requests(intake.counts)
     yield from _ways(lanes)
+    yield from _tasks(tasks)
     if pipeline is not None:
         yield from _processors(pipeline)
     if tail is not None:
@@ -72,6 +76,19 @@ def _ways(lanes: Lanes) -> Iterator[Family]:
     yield Family(
         f"{_P}quarantine_bytes", "gauge", "Bytes of the requests in quarantine.",
         tuple(Sample(sum(s), labels) for labels, s in kept),
+    )  # fmt: skip
+
+
+def _tasks(tasks: TaskQueue) -> Iterator[Family]:
+    states, events = tasks.counts()
+    yield Family(
+        f"{_P}tasks", "gauge", "Rollouts in the task queue, by state.",
+        tuple(Sample(n, {"state": state}) for state, n in sorted(states.items())),
+    )  # fmt: skip
+    yield Family(
+        f"{_P}task_events_total", "counter",
+        "What became of rollouts put into the task queue: leased, leases expired, late results refused, ends.",
+        tuple(Sample(n, {"event": event}) for event, n in sorted(events.items())),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from leyden_collector import metrics
 from leyden_collector.access import Access
+from leyden_collector.api.parts import Parts
 from leyden_collector.app import create_app
 from leyden_collector.audit import Auditor
 from leyden_collector.exposition import Family
@@ -30,7 +31,9 @@ from leyden_collector.processors.config import make
 from leyden_collector.processors.tail import Tail
 from leyden_collector.self_trace import SelfTrace
 from leyden_collector.settings import Settings
-from leyden_collector.spool_folder import spool_folder
+from leyden_collector.spool_folder import TASKS_FILE, spool_folder
+from leyden_collector.tasks.queue import TaskQueue
+from leyden_collector.tasks.waiting import Waiting
 from leyden_collector.tls import read_tls
 from leyden_store.audit import AuditLog
 from leyden_store.errors import LeydenError, StoreLocked
@@ -93,12 +96,15 @@ def serve(
         path, holder = store.connection.engine_path, store.connection.holder
         auditor = Auditor(AuditLog(store.connection), access)
         gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
+        tasks = TaskQueue(folder / TASKS_FILE)
+        waiting = Waiting(tasks)
         intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
 
         def families() -> Iterator[Family]:
-            return metrics.families(intake, lanes, pipeline, tail)
+            return metrics.families(intake, lanes, pipeline, tail, tasks)
 
-        app = create_app(store, intake, lanes, gateway, access, auditor, families, settings.cors_origins)
+        parts = Parts(store, access, auditor, tasks, waiting)
+        app = create_app(parts, intake, lanes, gateway, families, settings.cors_origins)
         keeper = MetricsKeeper(store.connection, families, settings.metrics.every_s)
         beside = extend(app, store) if extend is not None else nullcontext()
 
@@ -108,6 +114,11 @@ def serve(
             if grpc is not None:
                 grpc.start(intake, access)
             on_ready(Endpoints(url, f"{scheme}://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
+
+        def stopping() -> None:
+            waiting.close()
+            if own is not None:
+                own.stop()
 
         lanes.start()
         auditor.start()
@@ -127,7 +138,7 @@ def serve(
                 ssl_certfile=tls.cert if tls else None, ssl_keyfile=tls.key if tls else None,
             ),
             ready,
-            own.stop if own is not None else lambda: None,
+            stopping,
         )  # fmt: skip
         try:
             with beside:
@@ -143,6 +154,7 @@ def serve(
                 gateway.close()
             auditor.stop()
             keeper.stop()
+            tasks.close()
 
 
 class _Server(uvicorn.Server):

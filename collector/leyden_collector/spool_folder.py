@@ -1,10 +1,13 @@
-"""Where a store's collector spools, unless told otherwise."""
+"""Where a store's collector spools, unless told otherwise, and keeps its task queue."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from leyden_store import dsn as dsns
+
+TASKS_FILE = "tasks.sqlite"
+"""The task queue's name in a spool folder."""
 
 
 def spool_folder(store: str | None) -> Path:

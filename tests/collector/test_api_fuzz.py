@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -38,7 +39,16 @@ def test_nothing_that_is_asked_breaks_it(collector: Collector) -> None:
             @SETTINGS
             @given(case=operation.as_strategy(generation_mode=mode))
             def answered(case: schemathesis.Case) -> None:
+                _hurry(case)
                 case.call_and_validate(checks=CHECKS, timeout=30)
 
             with suppress(Unsatisfiable):  # an operation without parameters cannot be asked wrongly
                 answered()
+
+
+def _hurry(case: schemathesis.Case) -> None:
+    """Some requests may wait for tasks, a minute if asked to; here for a moment."""
+    asked: Any
+    for asked in (case.query, case.body):
+        if isinstance(asked, dict) and isinstance(wait := asked.get("wait_s"), int | float) and 0 < wait <= 60:
+            asked["wait_s"] = 0.05

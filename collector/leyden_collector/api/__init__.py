@@ -9,19 +9,38 @@ from leyden_collector.api import (
     datasets,
     keys,
     labels,
+    leases,
+    prompts,
     queries,
     rewards,
     runs,
     search,
     sessions,
     stats,
+    tasks,
     traces,
     turns,
 )
 from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.parts import Parts
 
-_RESOURCES = (traces, turns, sessions, search, rewards, labels, queries, datasets, runs, stats, keys, audit)
+_RESOURCES = (
+    traces,
+    turns,
+    sessions,
+    search,
+    rewards,
+    labels,
+    queries,
+    prompts,
+    datasets,
+    runs,
+    tasks,
+    leases,
+    stats,
+    keys,
+    audit,
+)
 
 
 def router(parts: Parts) -> APIRouter:

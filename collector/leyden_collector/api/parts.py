@@ -10,6 +10,8 @@ from fastapi import Depends
 from leyden_collector.access import Access, Grant, ScopeMissing
 from leyden_collector.audit import Auditor
 from leyden_collector.door import granted
+from leyden_collector.tasks.queue import TaskQueue
+from leyden_collector.tasks.waiting import Waiting
 from leyden_store.lightning import LightningStore
 
 Asking = Annotated[Grant, Depends(granted)]
@@ -18,11 +20,13 @@ Asking = Annotated[Grant, Depends(granted)]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The store, the keys in force, and the audit log."""
+    """The store, the keys in force, the audit log, and the task queue with those who wait for it."""
 
     store: LightningStore
     access: Access
     auditor: Auditor
+    tasks: TaskQueue
+    waiting: Waiting
 
 
 def of_project(grant: Grant, asked: str = "") -> str:

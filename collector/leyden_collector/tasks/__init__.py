@@ -1,0 +1,1 @@
+"""Rollouts that workers anywhere pull: a durable queue with leases, in a file beside the spool."""
