@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from leyden_store.errors import QueryRefused
 from leyden_store.guard import quoted
 
 _SPAN = re.compile(r"(\d+)\s*(s|m|h|d|w)")
-_UNITS = {"s": "SECOND", "m": "MINUTE", "h": "HOUR", "d": "DAY", "w": "WEEK"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _REWARD = re.compile(r"\s*([^\s<>=!]*)\s*(<=|>=|!=|==|=|<|>)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*")
 
 _CALLS = ("chat", "generate_content", "text_completion")
@@ -83,16 +83,35 @@ def is_comparison(text: str) -> bool:
     return _REWARD.fullmatch(text) is not None
 
 
+def comparison(text: str, flag: str) -> tuple[str, str, float]:
+    """What `--reward` compares: the reward's name ("" any), `=`, `!=`, `<`, … and the number. Raises QueryRefused."""
+    found = _REWARD.fullmatch(text)
+    if found is None:
+        raise QueryRefused(f"{flag} {text!r} is no comparison: write '>0.5' or 'accuracy>=0.9'")
+    return found[1], found[2].replace("==", "="), float(found[3])
+
+
+def time_of(text: str, flag: str) -> datetime:
+    """The moment that a time means: `7d`, `12h`, … before now, or ISO 8601 (UTC without an offset).
+
+    Raises QueryRefused.
+    """
+    ago = _SPAN.fullmatch(text.strip())
+    try:
+        if ago:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        at = datetime.fromisoformat(text.strip())
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise QueryRefused(f"{flag} {text!r} is no time: write 7d, 12h, 30m, or 2026-01-31T08:00") from error
+
+
 def moment(text: str, flag: str) -> str:
-    """A time as SQL. Raises QueryRefused."""
+    """A time as SQL; one before now moves on with each run. Raises QueryRefused."""
+    at = time_of(text, flag)
     ago = _SPAN.fullmatch(text.strip())
     if ago:
-        return f"now() - INTERVAL {int(ago[1])} {_UNITS[ago[2]]}"
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise QueryRefused(f"{flag} {text!r} is no time: write 7d, 12h, 30m, or 2026-01-31T08:00") from error
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        return f"now() - INTERVAL {int(ago[1])} {_UNITS[ago[2]].removesuffix('s').upper()}"
     return f"toDateTime64('{at:%Y-%m-%d %H:%M:%S.%f}', 6, 'UTC')"
 
 
@@ -116,12 +135,9 @@ def _has_tool(tools: Sequence[str]) -> str:
     )
 
 
-def _rewarded(comparison: str) -> str:
+def _rewarded(text: str) -> str:
     """Traces of rollouts whose newest reward compares so; a reward of the rollout comes before one of a turn."""
-    found = _REWARD.fullmatch(comparison)
-    if found is None:
-        raise QueryRefused(f"--reward {comparison!r} is no comparison: write '>0.5' or 'accuracy>=0.9'")
-    name, sign, number = found[1], found[2].replace("==", "="), float(found[3])
+    name, sign, number = comparison(text, "--reward")
     named = f"WHERE Name = {quoted(name)}" if name else ""
     calls = f"SELECT TraceId, SpanId FROM otel_traces WHERE Operation IN ({_texts(_CALLS)})"
     rank = f"(Name = 'reward', ResponseId = '' AND (TraceId, SpanId) NOT IN ({calls}), Timestamp)"

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from leyden_store.connection import Connection
@@ -40,20 +41,22 @@ class Labels:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def find(self, target: str) -> Labelled:
+    def find(self, target: str, project: str = "") -> Labelled:
         """What an id means: a rollout, a trace (its rollout), or a span by id or by `TRACE_ID/SPAN_ID`.
 
-        Beginnings of ids will do where they are of one alone. Raises TraceNotFound.
+        Beginnings of ids will do where they are of one alone. project: what is of another is not there, "" for all.
+        Raises TraceNotFound.
         """
+        rows = partial(self._rows, project)
+        found = rows("RolloutId = {a:String}", target)  # first: a rollout's id may have a slash in it
         trace, slash, span = target.partition("/")
-        if slash:
-            found = self._rows(
+        if slash and not found:
+            found = rows(
                 "startsWith(TraceId, {a:String}) AND startsWith(SpanId, {b:String})", trace, span, by_span=True
             )
-        else:
-            found = self._rows("RolloutId = {a:String}", target)
-            found = found or self._rows("startsWith(TraceId, {a:String})", target)
-            found = found or self._rows("startsWith(SpanId, {a:String})", target, by_span=True)
+        elif not found:
+            found = rows("startsWith(TraceId, {a:String})", target)
+            found = found or rows("startsWith(SpanId, {a:String})", target, by_span=True)
         if not found or not target:
             raise TraceNotFound(f"no rollout, trace or span is called {target!r}; list them with: leyden traces")
         if len(found) > 1:
@@ -71,13 +74,14 @@ class Labels:
         author: str | None = None,
         label: str = "",
         why: str = "",
+        project: str = "",
     ) -> Labelled:
         """Give a score; the newest of an author and name wins. Raises LabelInvalid, TraceNotFound."""
         if not math.isfinite(value):
             raise LabelInvalid("a score is a finite number")
         if not name:
             raise LabelInvalid("a score needs a name")
-        at = self.find(target)
+        at = self.find(target, project)
         row = {
             "Project": at.project,
             "RolloutId": at.rollout_id,
@@ -94,21 +98,23 @@ class Labels:
         self._connection.insert("rewards", [row])
         return at
 
-    def comment(self, target: str, text: str, *, author: str | None = None) -> Labelled:
+    def comment(self, target: str, text: str, *, author: str | None = None, project: str = "") -> Labelled:
         """Add a comment. Raises LabelInvalid, TraceNotFound."""
         if not text.strip():
             raise LabelInvalid("a comment says something")
-        at = self.find(target)
+        at = self.find(target, project)
         self._annotate(at, "comment", uuid.uuid4().hex, text, author)
         return at
 
-    def correct(self, target: str, reply: str | Mapping[str, Any], *, author: str | None = None) -> Labelled:
+    def correct(
+        self, target: str, reply: str | Mapping[str, Any], *, author: str | None = None, project: str = ""
+    ) -> Labelled:
         """Say what a reply should have been: its text, or an assistant message (`content`, `tool_calls`).
 
         target: a span that is an LLM call. The newest correction of a span wins. Raises LabelInvalid, TraceNotFound.
         """
         message = _message(reply)
-        at = self.find(target)
+        at = self.find(target, project)
         if not at.span_id:
             raise LabelInvalid("a correction is of one reply: give its span id (leyden turns lists them)")
         self._annotate(at, "correction", "", json.dumps(message, ensure_ascii=False), author)
@@ -122,26 +128,28 @@ class Labels:
         )
         return {(row["TraceId"], row["SpanId"]): json.loads(row["said"]) for row in rows}
 
-    def all(self, target: str) -> list[dict[str, Any]]:
+    def all(self, target: str, project: str = "") -> list[dict[str, Any]]:
         """What was said of a rollout and its spans, or of a span: kind, author, name, value, text, at; oldest first."""
-        at = self.find(target)
+        at = self.find(target, project)
         of = "RolloutId = {a:String}" + (" AND TraceId = {b:String} AND SpanId = {c:String}" if at.span_id else "")
         return self._connection.rows(
             "SELECT * FROM (SELECT Kind AS kind, Author AS author, '' AS name,"
             " CAST(NULL, 'Nullable(Float64)') AS value, Text AS text, TraceId AS trace_id, SpanId AS span_id,"
-            f" toString(Timestamp) AS at FROM annotations FINAL WHERE {of}"
+            f" toString(Timestamp) AS at FROM annotations FINAL WHERE {of} AND {{p:String}} IN ('', Project)"
             " UNION ALL SELECT 'score', Source, Name, Value, Explanation, TraceId, SpanId, toString(Timestamp)"
-            f" FROM rewards FINAL WHERE {of}) ORDER BY at",
-            {"a": at.rollout_id, "b": at.trace_id, "c": at.span_id},
+            # A score that was posted says no project of its own.
+            f" FROM rewards FINAL WHERE {of} AND ({{p:String}} = '' OR Project IN ({{p:String}}, 'default')))"
+            " ORDER BY at",
+            {"a": at.rollout_id, "b": at.trace_id, "c": at.span_id, "p": project},
         )
 
-    def _rows(self, where: str, a: str, b: str = "", *, by_span: bool = False) -> list[dict[str, Any]]:
+    def _rows(self, project: str, where: str, a: str, b: str = "", *, by_span: bool = False) -> list[dict[str, Any]]:
         span = "SpanId" if by_span else "''"
         trace = "TraceId" if by_span else "''"
         return self._connection.rows(
             f"SELECT DISTINCT Project AS project, if(RolloutId != '', RolloutId, TraceId) AS rollout, {trace} AS trace,"
-            f" {span} AS span FROM otel_traces WHERE {where} LIMIT 6",
-            {"a": a, "b": b},
+            f" {span} AS span FROM otel_traces WHERE {where} AND {{project:String}} IN ('', Project) LIMIT 6",
+            {"a": a, "b": b, "project": project},
         )
 
     def _annotate(self, at: Labelled, kind: str, key: str, text: str, author: str | None) -> None:

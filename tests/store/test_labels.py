@@ -43,6 +43,23 @@ def test_a_target_is_found_by_any_of_its_ids(labelled: LightningStore) -> None:
             labelled.labels.find(target)
 
 
+def test_a_rollout_whose_id_has_a_slash_is_found(store: LightningStore) -> None:
+    put(store, [make(1, rollout_id="task/0")])
+    assert store.labels.find("task/0").rollout_id == "task/0"
+
+
+def test_within_a_project_nothing_of_another_is_there(store: LightningStore) -> None:
+    put(store, [make(1, project="ours", rollout_id="r"), make(2, trace=2, project="theirs", rollout_id="r")])
+    with pytest.raises(TraceNotFound, match="several begin with"):
+        store.labels.find("r")
+    store.labels.comment("r", "good", project="ours")
+    assert [one["text"] for one in store.labels.all("r", "ours")] == ["good"]
+    assert store.labels.all("r", "theirs") == []
+    for theirs in (f"{2:032x}", f"{2:016x}", f"{2:032x}/{2:016x}"):
+        with pytest.raises(TraceNotFound, match="is called"):
+            store.labels.find(theirs, "ours")
+
+
 def test_the_newest_correction_of_a_span_is_the_one(labelled: LightningStore) -> None:
     labelled.labels.correct(CALL, "worse")
     call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}

@@ -7,9 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from leyden_collector.access import Grant, ScopeMissing
 from leyden_collector.api.parts import Asking, Parts
-from leyden_store.labels import Labelled
 
 
 class ToolCallIn(BaseModel):
@@ -50,30 +48,24 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post("/labels", summary="Score, correct or comment a rollout or a span")
     def give(grant: Asking, given: LabelIn) -> dict[str, str]:
-        at = _allowed(grant, labels.find(given.target), given.target)
+        project = grant.project
+        at = labels.find(given.target, project)
         author = given.author or grant.name or "api"
         if given.score is not None:
-            labels.score(given.target, given.score, name=given.name, author=author, why=given.why)
+            labels.score(given.target, given.score, name=given.name, author=author, why=given.why, project=project)
         if given.correction.strip() or given.tool_calls:
             calls = [
                 {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
                 for call in given.tool_calls
             ]
             reply: dict[str, Any] = {"content": given.correction or None, **({"tool_calls": calls} if calls else {})}
-            labels.correct(given.target, reply, author=author)
+            labels.correct(given.target, reply, author=author, project=project)
         if given.comment.strip():
-            labels.comment(given.target, given.comment, author=author)
+            labels.comment(given.target, given.comment, author=author, project=project)
         return {"rollout_id": at.rollout_id, "trace_id": at.trace_id, "span_id": at.span_id}
 
     @routes.get("/labels", summary="Everything said of a rollout or a span, oldest first")
     def said(grant: Asking, target: Annotated[str, Query(min_length=1, max_length=200)]) -> list[dict[str, Any]]:
-        _allowed(grant, labels.find(target), target)
-        return labels.all(target)
+        return labels.all(target, grant.project)
 
     return routes
-
-
-def _allowed(grant: Grant, at: Labelled, target: str) -> Labelled:
-    if grant.project and at.project != grant.project:
-        raise ScopeMissing(f"{target!r} is not of the project {grant.project!r}, which the key is for")
-    return at
