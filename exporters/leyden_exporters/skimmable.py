@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -70,7 +71,7 @@ class StoreSource:
         self._store, self._selection = store, selection
 
     def __iter__(self) -> Iterator[Rollout]:
-        return self._store.rollouts(self._selection)
+        return chain.from_iterable(self._store.rollout_batches(self._selection))
 
     def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
         """A batch of rollouts at a time. Raises SelectionEmpty before the first when nothing matches."""

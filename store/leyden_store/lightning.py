@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from leyden_store import dsn as dsns
 from leyden_store import rows, sql
+from leyden_store._ahead import asked_ahead
+from leyden_store.batches import Batch, Cut, as_stored, in_batches
 from leyden_store.connection import READ_ONLY, Connection, Settings, reading
 from leyden_store.datasets import Dataset, Datasets
 from leyden_store.dialects.genai_events import join_logs
@@ -25,6 +27,7 @@ from leyden_store.lineage import Lineage, lineage
 from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
 from leyden_store.prices import Prices
+from leyden_store.prompts import Prompts
 from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.runs import Runs, SpanKey
 from leyden_store.saved_queries import SavedQueries
@@ -36,12 +39,6 @@ from leyden_store.spans import Span
 from leyden_store.tree import SpanTree, build
 from leyden_store.triggers import Triggers
 from leyden_store.turns import Rollout, Turn
-
-_BATCH = 256
-"""Rollouts read at once: bounds memory by this many rollouts' spans, and makes one query serve them all."""
-
-_LARGEST_BATCH = 1024
-"""Traces that name no rollout may be calls of one conversation: those that follow each other are read at once."""
 
 
 class LightningStore:
@@ -58,6 +55,7 @@ class LightningStore:
         self.datasets = Datasets(connection)
         self.labels = Labels(connection)
         self.triggers = Triggers(connection)
+        self.prompts = Prompts(connection)
 
     @classmethod
     def open(cls, dsn: str | None = None) -> Self:
@@ -178,32 +176,24 @@ class LightningStore:
         return build(list(self._spans(found, Selection())))
 
     def rollouts(self, selection: Selection | None = None) -> Iterator[Rollout]:
-        """The selected rollouts, read in batches, with their turns, rewards, and every dropped LLM span.
+        """The selected rollouts, oldest first, with their turns, rewards, and every dropped LLM span.
 
         Raises SelectionEmpty before the first when nothing matches.
         """
-        for batch in self.rollout_batches(selection):
+        for batch in self._read_batches(selection or Selection(), in_batches):
             yield from batch
 
     def rollout_batches(self, selection: Selection | None = None, *, skip: int = 0) -> Iterator[list[Rollout]]:
-        """As `rollouts`, a batch at a time, but for the first `skip`; `plan` tells whether they are the same ones."""
-        selection = selection or Selection()
-        chosen, prices = self._chosen_spans(selection), self.prices.table()
-        found = False
-        for number, batch in enumerate(self._batches(selection)):
-            found = True
-            if number >= skip:
-                read = read_rollouts(self._spans(batch, selection), self._posted_rewards(batch))
-                yield [prices.priced(rollout if chosen is None else rollout.only(chosen)) for rollout in read]
-        if not found:
-            raise SelectionEmpty(
-                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
-            )
+        """The rollouts a batch at a time, as they lie in the store (`leyden_store.batches`), but for the first `skip`.
+
+        `plan` tells whether they are the same ones. Raises SelectionEmpty before the first when nothing matches.
+        """
+        return self._read_batches(selection or Selection(), as_stored, skip)
 
     def plan(self, selection: Selection) -> str:
-        """A hash of what is read for a selection now: which traces, in which order, ending when."""
+        """A hash of what `rollout_batches` reads for a selection now: which traces, in which order, ending when."""
         digest = hashlib.sha256(selection.sql.encode())
-        for batch in self._batches(selection):
+        for batch in self._batches(selection, as_stored):
             digest.update(json.dumps(batch, sort_keys=True, default=str).encode())
         return digest.hexdigest()
 
@@ -287,27 +277,33 @@ class LightningStore:
         for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards", "otel_logs"):
             self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
 
-    def _batches(self, selection: Selection) -> Iterator[list[dict[str, Any]]]:
-        found = self.connection.rows(
-            sql.query("rollouts").replace("{selection}", selection.trace_ids),
-            selection.parameters,
-            _settings(selection),
-        )
-        batch: list[dict[str, Any]] = []
-        for row in found:
-            together = batch and len(batch) < _LARGEST_BATCH and _unnamed(batch[-1]) and _unnamed(row)
-            if len(batch) >= _BATCH and not together:
-                yield batch
-                batch = []
-            batch.append(row)
-        if batch:
-            yield batch
+    def _read_batches(self, selection: Selection, cut: Cut, skip: int = 0) -> Iterator[list[Rollout]]:
+        chosen, prices = self._chosen_spans(selection), self.prices.table()
+        batches = self._batches(selection, cut)
+        if not batches:
+            raise SelectionEmpty(
+                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
+            )
 
-    def _spans(self, batch: list[dict[str, Any]], selection: Selection) -> Iterator[Span]:
-        spans = rows.spans(self.connection.table(sql.query("spans"), _where(batch), _own(selection)))
+        def ask(batch: Batch) -> tuple[pa.Table, pa.Table, list[PostedReward]]:
+            return *self._asked_spans(batch, selection), self._posted_rewards(batch)
+
+        for spans, logs, posted in asked_ahead(ask, batches[skip:], 1):
+            read = read_rollouts(_joined(spans, logs), posted)
+            yield [prices.priced(rollout if chosen is None else rollout.only(chosen)) for rollout in read]
+
+    def _batches(self, selection: Selection, cut: Cut = in_batches) -> list[Batch]:
+        text = sql.query("rollouts").replace("{selection}", selection.trace_ids)
+        return cut(self.connection.rows(text, selection.parameters, _settings(selection)))
+
+    def _spans(self, batch: Batch, selection: Selection) -> Iterator[Span]:
+        return _joined(*self._asked_spans(batch, selection))
+
+    def _asked_spans(self, batch: Batch, selection: Selection) -> tuple[pa.Table, pa.Table]:
+        """The spans and the log records of a batch."""
         trace_ids = {"trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]]}
-        logs = list(rows.log_records(self.connection.table(sql.query("logs"), trace_ids)))
-        return iter(join_logs(spans, logs)) if logs else spans
+        spans = self.connection.table(sql.query("spans"), _where(batch), _own(selection))
+        return spans, self.connection.table(sql.query("logs"), trace_ids)
 
     def _posted_rewards(self, batch: list[dict[str, Any]]) -> list[PostedReward]:
         found = self.connection.rows(
@@ -338,12 +334,13 @@ def _own(selection: Selection) -> Settings | None:
     return _settings(selection) if selection.project else None
 
 
-def _unnamed(row: dict[str, Any]) -> bool:
-    """Whether the row is a trace that names no rollout."""
-    return list(row["trace_ids"]) == [row["rollout_id"]]
+def _joined(spans: pa.Table, logs: pa.Table) -> Iterator[Span]:
+    """The spans, each with the events that came as log records."""
+    read = rows.spans(spans)
+    return iter(join_logs(read, list(rows.log_records(logs)))) if len(logs) else read
 
 
-def _where(batch: list[dict[str, Any]]) -> dict[str, Any]:
+def _where(batch: Batch) -> dict[str, Any]:
     """The parameters by which the span queries find a batch of rollouts."""
     return {
         "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],

@@ -10,7 +10,7 @@ import pytest
 from leyden.exporting import Plan, export
 from leyden_exporters.options import Options
 from leyden_exporters.snapshots import verify
-from leyden_store import lightning
+from leyden_store import batches
 from leyden_store.lightning import LightningStore
 from leyden_store.turns import Rollout
 from tests.support.otlp_making import NOW_NS, chat, put
@@ -23,7 +23,7 @@ class Cut(Exception):
 @pytest.fixture
 def seven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LightningStore]:
     """Seven rollouts, read one at a time."""
-    monkeypatch.setattr(lightning, "_BATCH", 1)
+    monkeypatch.setattr(batches, "_BATCH", 1)
     with LightningStore.open(f"chdb://{tmp_path}/store") as store:
         for n in range(1, 8):
             resource = {"leyden.rollout.id": f"r{n}"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
 from leyden_store import sql
+from leyden_store._ahead import asked_ahead
 from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore, _own, _settings
 from leyden_store.runs import SpanKey
@@ -42,22 +41,12 @@ def skim_store(store: LightningStore, selection: Selection | None = None) -> Ite
         raise SelectionEmpty(
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
-    # The store answers for the next batches, on another core, while this one is worked on.
-    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="skim") as ahead:
-        asked = deque[Future[_Asked]]()
-        for batch in _batches(rollouts):
-            asked.append(ahead.submit(_ask, store, batch, selection))
-            if len(asked) > _AHEAD:
-                yield _skimmed(*asked.popleft().result(), chosen)
-        while asked:
-            yield _skimmed(*asked.popleft().result(), chosen)
 
+    def ask(batch: list[dict[str, Any]]) -> tuple[pa.Table, ReadSpans, list[PostedReward]]:
+        return *_table(store, batch, selection), store._posted_rewards(batch)
 
-_Asked = tuple[pa.Table, ReadSpans, list[PostedReward]]
-
-
-def _ask(store: LightningStore, batch: list[dict[str, Any]], selection: Selection) -> _Asked:
-    return *_table(store, batch, selection), store._posted_rewards(batch)
+    for asked in asked_ahead(ask, _batches(rollouts), _AHEAD):
+        yield _skimmed(*asked, chosen)
 
 
 def _skimmed(

@@ -25,9 +25,13 @@ def test_named_rollouts_come_as_they_lie_and_unnamed_ones_by_time(
     store: LightningStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("leyden_store.skim.store._ROLLOUTS", 1)  # the order of batches, not within one
+    monkeypatch.setattr("leyden_store.batches._BATCH", 1)
+    monkeypatch.setattr("leyden_store.batches._LARGEST_BATCH", 1)
     later = [chat(1, trace=n, rollout_id=f"later-{n}", at_ns=START_NS + HOUR_NS + (90 - n) * 10**9) for n in (11, 12)]
     named = [chat(1, trace=n, rollout_id=f"r{n}", at_ns=START_NS + (90 - n) * 10**9) for n in (21, 22, 23)]
     unnamed = [chat(1, trace=n, at_ns=START_NS + (40 - n) * 10**9) for n in (31, 32)]
     put(store, later, named, unnamed)
     assert order(store) == ["r21", "r22", "r23", "later-11", "later-12", f"{32:032x}", f"{31:032x}"]
-    assert sorted(order(store)) == sorted(one.rollout_id for one in store.rollouts())
+    assert order(store) == [one.rollout_id for batch in store.rollout_batches() for one in batch]
+    by_time = [f"{32:032x}", f"{31:032x}", "r23", "r22", "r21", "later-12", "later-11"]
+    assert [one.rollout_id for one in store.rollouts()] == by_time
