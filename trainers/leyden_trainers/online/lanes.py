@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,12 +15,15 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
+from leyden_trainers.errors import RunnerInvalid
 from leyden_trainers.online.runner import Assignment, Policy, Ran, RunnerConfig, agent_environment
 
 _GRACE_S = 2.0
 """Seconds an agent has between SIGTERM and SIGKILL to send its last spans."""
+_FUNCTION = re.compile(r"(?P<place>[^\s:]+\.py|\w+(\.\w+)*):\w+")
 _PRINTED = 1 << 20
 """Bytes of what a command printed that are its output."""
 
@@ -45,18 +50,18 @@ class Lane:
     def run(self, assignment: Assignment, policy: Policy) -> Ran:
         """Make the rollout. Whatever goes wrong is told in `error`."""
         deadline = time.monotonic() + self._config.timeout_s
-        output, error = None, None
+        output, error, timed_out = None, None, False
         with self._working:
             try:
                 self._log.truncate(0)
                 output, error = self._make(assignment, policy, deadline)
             except TimeUp:
                 self._end()
-                error = f"took longer than {self._config.timeout_s:g} s and was killed"
+                error, timed_out = f"took longer than {self._config.timeout_s:g} s and was killed", True
             except Exception as failed:
                 self._end()
                 error = str(failed) or type(failed).__name__
-        return Ran(assignment.rollout_id, output, error)
+        return Ran(assignment.rollout_id, output, error, timed_out=timed_out)
 
     def close(self) -> None:
         """End the process, and let no other start."""
@@ -184,6 +189,27 @@ class FunctionLane(Lane):
     def _death(self, process: subprocess.Popen[bytes]) -> str:
         _stop(process)
         return f"the agent's process ended with {process.returncode}: {self._last_words()}"
+
+
+def open_lane(config: RunnerConfig) -> Lane:
+    """A lane for the agent that a config names: a function's, or a command's."""
+    return (FunctionLane if _FUNCTION.fullmatch(config.agent) else CommandLane)(config)
+
+
+def check_agent(agent: str) -> None:
+    """Raise RunnerInvalid when nothing of that name can be started; what is inside shows when it runs."""
+    function = _FUNCTION.fullmatch(agent)
+    if function:
+        place = function["place"]
+        if place.endswith(".py") and not Path(place).is_file():
+            raise RunnerInvalid(f"the agent {agent} cannot be started: there is no file {place}")
+        return
+    try:
+        words = shlex.split(agent)
+    except ValueError as error:
+        raise RunnerInvalid(f"the agent {agent!r} is no command: {error}") from error
+    if not words or shutil.which(words[0]) is None:
+        raise RunnerInvalid(f"the agent {agent!r} cannot be started: give a command, or file.py:function")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import queue
-import re
-import shlex
-import shutil
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from leyden_trainers.errors import RunnerInvalid
-from leyden_trainers.online.lanes import CommandLane, FunctionLane, Lane
+from leyden_trainers.online.lanes import Lane, check_agent, open_lane
 from leyden_trainers.online.runner import Assignment, Policy, Ran, RunnerConfig
-
-_FUNCTION = re.compile(r"(?P<place>[^\s:]+\.py|\w+(\.\w+)*):\w+")
 
 
 class Local:
@@ -27,7 +20,7 @@ class Local:
     Config = RunnerConfig
 
     def __init__(self, config: RunnerConfig) -> None:
-        _check(config.agent)
+        check_agent(config.agent)
         self._config = config
         self._lanes: list[Lane] = []
 
@@ -68,23 +61,6 @@ class Local:
             lane.close()
 
     def _open(self, wanted: int) -> list[Lane]:
-        made = FunctionLane if _FUNCTION.fullmatch(self._config.agent) else CommandLane
         while len(self._lanes) < min(self._config.concurrency, wanted):
-            self._lanes.append(made(self._config))
+            self._lanes.append(open_lane(self._config))
         return self._lanes[:wanted]
-
-
-def _check(agent: str) -> None:
-    """Raise RunnerInvalid when nothing of that name can be started; what is inside shows when it runs."""
-    function = _FUNCTION.fullmatch(agent)
-    if function:
-        place = function["place"]
-        if place.endswith(".py") and not Path(place).is_file():
-            raise RunnerInvalid(f"the agent {agent} cannot be started: there is no file {place}")
-        return
-    try:
-        words = shlex.split(agent)
-    except ValueError as error:
-        raise RunnerInvalid(f"the agent {agent!r} is no command: {error}") from error
-    if not words or shutil.which(words[0]) is None:
-        raise RunnerInvalid(f"the agent {agent!r} cannot be started: give a command, or file.py:function")
