@@ -54,8 +54,10 @@ def test_a_batch_goes_out_and_comes_back(collector: Collector) -> None:
     ]
     later = send(collector, "GET", f"tasks/round?after={told['ended'][0]['cursor']}").json()
     assert [one["rollout_id"] for one in later["ended"]] == ["round-1"]
+    (third,) = lease(collector, "round", n=2)
+    assert end(collector, third["lease_id"], error="took too long", timed_out=True) == 204
     told = send(collector, "DELETE", "tasks/round").json()
-    assert (told["open"], told["rollouts"]) == (0, {"done": 1, "failed": 1, "cancelled": 1})
+    assert (told["open"], told["rollouts"]) == (0, {"done": 1, "failed": 1, "timed_out": 1})
     assert "round" in [batch["batch_id"] for batch in send(collector, "GET", "tasks").json()["items"]]
 
 

@@ -53,8 +53,8 @@ def test_they_are_leased_in_order_once_and_end_in_the_order_they_end(queue: Task
     assert (first.task, first.policy, first.timeout_s, first.attempt) == ({"input": 0}, {"model": "m"}, 5, 0)
     (third,) = queue.lease("w2", 2)
     assert queue.lease("w3") == []
-    queue.end(second.lease_id, {"x": 1})
-    queue.end(third.lease_id, error="it broke")
+    queue.end(second.lease_id, State.DONE, {"x": 1})
+    queue.end(third.lease_id, State.FAILED, error="it broke")
     one, two = queue.ended("b")
     assert (one.rollout_id, one.state, one.output, one.error, one.worker) == ("r1", State.DONE, {"x": 1}, None, "w1")
     assert (two.rollout_id, two.state, two.output, two.error) == ("r2", State.FAILED, None, "it broke")
@@ -70,7 +70,7 @@ def test_a_silent_workers_rollout_is_given_to_another_under_a_further_attempt(qu
     clock += 2
     (again,) = queue.lease("other")
     assert (again.rollout_id, again.attempt) == ("r0", 1)
-    queue.end(again.lease_id, "right")
+    queue.end(again.lease_id, State.DONE, "right")
     (end,) = queue.ended("b")
     assert (end.output, end.attempt, end.tries, end.worker) == ("right", 1, 2, "other")
     assert queue.state("b")["retries"] == 1
@@ -85,10 +85,10 @@ def test_a_late_result_is_refused_and_counted_once(queue: TaskQueue, clock: Cloc
     if meanwhile != "waits":
         (again,) = queue.lease("other")
     if meanwhile == "ended":
-        queue.end(again.lease_id, "right")
+        queue.end(again.lease_id, State.DONE, "right")
     for _ in range(2):
         with pytest.raises(LeaseLost, match="'r0' is over"):
-            queue.end(late.lease_id, "wrong")
+            queue.end(late.lease_id, State.DONE, "wrong")
     assert queue.state("b")["late"] == 1
     assert [end.output for end in queue.ended("b")] == (["right"] if meanwhile == "ended" else [])
 
@@ -100,7 +100,7 @@ def test_signs_of_life_keep_a_lease(queue: TaskQueue, clock: Clock) -> None:
         clock += 9
         assert queue.extend([lease.lease_id, "nobody's"]) == {lease.lease_id: "held", "nobody's": "expired"}
     assert queue.next_expiry_s() == 10
-    queue.end(lease.lease_id)
+    queue.end(lease.lease_id, State.DONE)
     assert queue.next_expiry_s() is None
 
 
@@ -123,18 +123,18 @@ def test_what_is_given_back_waits_again_and_loses_nobody(queue: TaskQueue) -> No
         queue.give_back(lease.lease_id)
         queue.give_back(lease.lease_id)
     with pytest.raises(LeaseLost):
-        queue.end(lease.lease_id, "late")
+        queue.end(lease.lease_id, State.DONE, "late")
     assert queue.state("b")["rollouts"] == {"waiting": 1}
 
 
 def test_cancelling_ends_what_waits_and_what_runs(queue: TaskQueue) -> None:
     queue.put("b", work(3), Terms())
     done, running = queue.lease("w", 2)
-    queue.end(done.lease_id, 1)
+    queue.end(done.lease_id, State.DONE, 1)
     assert queue.cancel("b") == 2
     assert queue.extend([running.lease_id]) == {running.lease_id: LeaseEnd.CANCELLED}
     with pytest.raises(LeaseLost):
-        queue.end(running.lease_id, 1)
+        queue.end(running.lease_id, State.DONE, 1)
     assert queue.state("b")["rollouts"] == {"cancelled": 2, "done": 1}
     assert queue.lease("w") == []
     assert queue.cancel("b") == 0
@@ -153,8 +153,8 @@ def test_the_same_batch_again_is_the_same_batch_and_another_is_refused(queue: Ta
 def test_a_result_said_twice_counts_once(queue: TaskQueue) -> None:
     queue.put("b", work(1), Terms())
     (lease,) = queue.lease("w")
-    queue.end(lease.lease_id, "a")
-    queue.end(lease.lease_id, "b")
+    queue.end(lease.lease_id, State.DONE, "a")
+    queue.end(lease.lease_id, State.DONE, "b")
     assert [end.output for end in queue.ended("b")] == ["a"]
 
 
@@ -165,7 +165,7 @@ def test_queues_and_projects_keep_apart(queue: TaskQueue) -> None:
     assert queue.lease("w", queue="sql", project="two") == []
     (lease,) = queue.lease("w", queue="sql", project="one")
     with pytest.raises(LeaseNotFound):
-        queue.end(lease.lease_id, project="two")
+        queue.end(lease.lease_id, State.DONE, project="two")
     assert queue.extend([lease.lease_id], "two") == {lease.lease_id: LeaseEnd.EXPIRED}
     for ask in (queue.state, queue.ended, queue.cancel):
         with pytest.raises(BatchNotFound):
@@ -179,13 +179,13 @@ def test_another_process_goes_on_where_one_was_killed(tmp_path: Path, clock: Clo
     before = TaskQueue(tmp_path / "q", now=clock)
     before.put("b", work(3), Terms(lease_s=10))
     done, running = before.lease("w", 2)
-    before.end(done.lease_id, "done")
+    before.end(done.lease_id, State.DONE, "done")
     clock += 600
     after = TaskQueue(tmp_path / "q", now=clock)
     assert after.state("b")["rollouts"] == {"done": 1, "leased": 1, "waiting": 1}
     clock += 9  # its worker could not say that it lives, and gets a term to say so
     assert after.extend([running.lease_id]) == {running.lease_id: LeaseEnd.HELD}
-    after.end(running.lease_id, "too")
+    after.end(running.lease_id, State.DONE, "too")
     assert [end.output for end in after.ended("b")] == ["done", "too"]
     after.close()
     before.close()
@@ -196,7 +196,7 @@ def test_old_batches_are_forgotten_when_nothing_of_them_is_open(queue: TaskQueue
         queue.put(name, work(1), Terms())
         (lease,) = queue.lease("w")
         if name == "ended":
-            queue.end(lease.lease_id)
+            queue.end(lease.lease_id, State.DONE)
     clock += FORGET_S + 1
     queue.put("new", work(1), Terms())
     assert {batch["batch_id"] for batch in queue.batches()} == {"open", "new"}
@@ -228,10 +228,10 @@ def test_every_rollout_ends_exactly_once(tmp_path_factory: pytest.TempPathFactor
                     if step == "back":
                         queue.give_back(lease)
                     else:
-                        queue.end(lease, step, "failed" if step == "fail" else None)
+                        queue.end(lease, State.FAILED if step == "fail" else State.DONE, step)
             case "late" if over:
                 with suppress(LeaseLost):
-                    queue.end(over[-1], "late")
+                    queue.end(over[-1], State.DONE, "late")
             case "beat":
                 queue.extend(held)
             case "wait":
@@ -247,7 +247,7 @@ def test_every_rollout_ends_exactly_once(tmp_path_factory: pytest.TempPathFactor
     for _ in range(20):
         clock += 100
         for one in queue.lease("w", 4):
-            queue.end(one.lease_id)
+            queue.end(one.lease_id, State.DONE)
     assert queue.state("b")["open"] == 0
     assert [end.cursor for end in queue.ended("b")] == [1, 2, 3, 4]
     queue.close()
@@ -262,7 +262,7 @@ def test_many_workers_at_once_take_each_rollout_once(tmp_path: Path) -> None:
         while leases := queue.lease(name, 2):
             for lease in leases:
                 taken.append(lease.rollout_id)
-                queue.end(lease.lease_id, name)
+                queue.end(lease.lease_id, State.DONE, name)
 
     threads = [threading.Thread(target=pull, args=(f"w{n}",)) for n in range(6)]
     for thread in threads:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from leyden_collector.api.parts import Asking, Parts
 from leyden_collector.api.tasks import Json
-from leyden_collector.tasks.words import LeaseEnd
+from leyden_collector.tasks.words import LeaseEnd, State
 from leyden_store.audit import Action
 
 LeaseId = Annotated[str, Path(min_length=1, max_length=100)]
@@ -51,12 +51,20 @@ class ExtendIn(BaseModel):
 
 
 class EndIn(BaseModel):
-    """How a rollout ended: `error` says why the agent failed."""
+    """How a rollout ended: well, if there is no `error`."""
 
     model_config = ConfigDict(extra="forbid")
 
     output: Json = None
-    error: str | None = Field(None, max_length=10_000)
+    error: str | None = Field(None, max_length=10_000, description="why the agent failed")
+    timed_out: bool = Field(False, description="whether it failed by taking too long")
+
+    @property
+    def state(self) -> State:
+        """The end that this says."""
+        if self.timed_out:
+            return State.TIMED_OUT
+        return State.DONE if self.error is None else State.FAILED
 
 
 def router(parts: Parts) -> APIRouter:
@@ -81,7 +89,7 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.post("/leases/{lease_id}/end", summary="Say how a rollout ended", status_code=204)
     async def end(grant: Asking, lease_id: LeaseId, given: EndIn) -> None:
-        await run_in_threadpool(queue.end, lease_id, given.output, given.error, grant.project)
+        await run_in_threadpool(queue.end, lease_id, given.state, given.output, given.error, grant.project)
         waiting.changed()
 
     @routes.post("/leases/{lease_id}/return", summary="Give a rollout back to be run by another", status_code=204)

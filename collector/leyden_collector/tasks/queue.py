@@ -148,8 +148,8 @@ class TaskQueue:
                     db.execute("UPDATE leases SET expires_at = ? WHERE lease_id = ?", (until, lease_id))
         return said
 
-    def end(self, lease_id: str, output: Any = None, error: str | None = None, project: str = "") -> None:
-        """A rollout ended: well, or with an error. Saying it twice changes nothing.
+    def end(self, lease_id: str, state: State, output: Any = None, error: str | None = None, project: str = "") -> None:
+        """A rollout ended, DONE, FAILED or TIMED_OUT. Saying it twice changes nothing.
 
         Raises LeaseLost when the lease was over: the result is counted as late and kept nowhere. LeaseNotFound.
         """
@@ -157,7 +157,7 @@ class TaskQueue:
             row = _known(db, lease_id, project)
             if row["ended_as"] == LeaseEnd.HELD:
                 _close(db, lease_id, LeaseEnd.FINISHED)
-                self._ledger.end(row["number"], State.DONE if error is None else State.FAILED, output, error)
+                self._ledger.end(row["number"], state, output, error)
             elif row["ended_as"] == LeaseEnd.EXPIRED:
                 _close(db, lease_id, LeaseEnd.LATE)
                 self._ledger.count("late")

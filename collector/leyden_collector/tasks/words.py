@@ -8,12 +8,13 @@ from typing import Any
 
 
 class State(StrEnum):
-    """Where a rollout stands. The last four are ends."""
+    """Where a rollout stands. All but the first two are ends."""
 
     WAITING = "waiting"
     LEASED = "leased"
     DONE = "done"
     FAILED = "failed"  # the agent ended badly, and its worker said so
+    TIMED_OUT = "timed_out"  # the agent took too long, and its worker ended it
     LOST = "lost"  # as many workers as may try it were never heard of again
     CANCELLED = "cancelled"
 
