@@ -24,8 +24,10 @@ from leyden.demo.model import build_model
 from leyden.demo.tasks import Task, reward
 from leyden_store.turns import Reward, Rollout, Turn, Usage
 from leyden_trainers.models import load_model, load_tokenizer
-from leyden_trainers.policy_server.app import create_app
+from leyden_trainers.policy_server.app import Front
 from leyden_trainers.policy_server.policy import Policy
+from leyden_trainers.policy_server.recording import recorder_for
+from leyden_trainers.policy_server.routes import model_app
 
 
 @functools.cache
@@ -62,15 +64,23 @@ class Served:
 
 
 @contextmanager
-def serving(model: Path, **options: Any) -> Iterator[Served]:
-    """Serve the model; `options` are Policy's."""
+def serving(model: Path, *, collector: str | None = None, show_ids: bool = False, **options: Any) -> Iterator[Served]:
+    """Serve the model, recorded where a collector is given; `options` are Policy's."""
     policy = Policy(str(model), **options)
+    front = Front(policy, recorder_for(collector, policy) if collector else None, show_ids=show_ids)
+    with listening(model_app(front, policy)) as url:
+        yield Served(policy, f"{url}/v1")
+
+
+@contextmanager
+def listening(app: Any) -> Iterator[str]:
+    """Serve an application in a thread; gives its URL."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(policy), log_level="warning", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
-        yield Served(policy, f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()

@@ -9,6 +9,11 @@ LeydenError                     (leyden_store.errors)
     ├── OutputTaken             the checkpoint's folder exists already
     ├── TasksInvalid            a task set that cannot be read; says which line
     ├── RunnerInvalid           no runner of that name, or an agent it cannot start; says what to give
+    ├── ServerLost              the policy server or the collector does not answer; says which, and what it said
+    ├── RolloutsLost            step after step no rollout could be trained on; says what became of them
+    ├── QueueUnreachable        no collector keeps the task queue at the address, or it cannot answer now
+    ├── QueueRefused            the collector's task queue does not take what is asked; says why
+    │   └── LeaseOver           a rollout is another worker's by now, or was called off
     ├── EngineClosed            the policy server is stopping
     ├── UpstreamUnreachable     the server behind `leyden serve --upstream` does not answer; says why
     └── RequestRefused          a request to the policy server that it does not take
@@ -51,6 +56,26 @@ class TasksInvalid(TrainerError):
 
 class RunnerInvalid(TrainerError):
     """The agents cannot be started as asked."""
+
+
+class ServerLost(TrainerError):
+    """A server that training needs does not answer, or refuses."""
+
+
+class RolloutsLost(TrainerError):
+    """The rollouts that training asks for bring nothing to train on."""
+
+
+class QueueUnreachable(TrainerError):
+    """The task queue does not answer; it may later."""
+
+
+class QueueRefused(TrainerError):
+    """The task queue does not take what is asked of it."""
+
+
+class LeaseOver(QueueRefused):
+    """The rollout is not this worker's any more."""
 
 
 class EngineClosed(TrainerError):

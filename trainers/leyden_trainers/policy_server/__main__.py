@@ -1,8 +1,9 @@
-"""`python -m leyden_trainers.policy_server --model DIR`: serve a model until SIGTERM or Ctrl-C."""
+"""`python -m leyden_trainers.policy_server (--model DIR | --upstream URL)`: serve until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import socket
 import sys
@@ -12,7 +13,13 @@ from leyden_store.errors import LeydenError
 from leyden_trainers.models import check_model
 
 if TYPE_CHECKING:
-    from leyden_trainers.policy_server.policy import Policy
+    from fastapi import FastAPI
+
+    from leyden_trainers.policy_server.app import Front
+    from leyden_trainers.policy_server.backend import Backend
+    from leyden_trainers.policy_server.recording.recorder import Recorder
+
+UPSTREAM_KEY = "LEYDEN_UPSTREAM_KEY"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,43 +35,71 @@ def serve(options: argparse.Namespace) -> int:
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
     try:
-        check_model(options.model)
+        if options.model:
+            check_model(options.model)
         listener = _listen(options.host, options.port)
-        policy = _policy(options)
+        # The model's libraries are loaded where there is a model of ours: an upstream is served without them.
+        app = _model_app(options) if options.model else _upstream_app(options)
     except (LeydenError, OSError) as error:
         print(f"leyden: {error}", file=sys.stderr)
         return 1
-    _serve(policy, listener)
+    _serve(app, listener, options.drain)
     return 0
 
 
-def _policy(options: argparse.Namespace) -> Policy:
+def _model_app(options: argparse.Namespace) -> FastAPI:
     import torch
 
     from leyden_trainers.policy_server.policy import Policy
+    from leyden_trainers.policy_server.routes import model_app
 
     if options.threads:
         torch.set_num_threads(options.threads)
     _quiet()
-    return Policy(
+    policy = Policy(
         options.model,
         name=options.served_model_name,
-        policy_version=options.policy_version,
-        always_return_token_ids=options.always_return_token_ids,
+        policy_version=options.policy_version or "0",
         max_batch=options.max_batch,
         device=options.device,
         seed=options.seed,
     )
+    return model_app(_front(options, policy), policy)
 
 
-def _serve(policy: Policy, listener: socket.socket) -> None:
+def _upstream_app(options: argparse.Namespace) -> FastAPI:
+    from leyden_trainers.policy_server.routes import upstream_app
+    from leyden_trainers.policy_server.upstream import Patience, Upstream
+
+    upstream = Upstream(
+        options.upstream,
+        key=os.environ.get(UPSTREAM_KEY),
+        policy_version=options.policy_version,
+        patience=Patience(options.retries),
+        timeout=options.timeout,
+    )
+    return upstream_app(_front(options, upstream), upstream)
+
+
+def _front(options: argparse.Namespace, backend: Backend) -> Front:
+    from leyden_trainers.policy_server.app import Front
+
+    recorder = _recorder(options, backend) if options.collector else None
+    return Front(backend, recorder, show_ids=options.always_return_token_ids, max_body=int(options.max_body * 2**20))
+
+
+def _recorder(options: argparse.Namespace, backend: Backend) -> Recorder:
+    from leyden_trainers.policy_server.recording import recorder_for
+
+    return recorder_for(options.collector, backend, project=options.project)
+
+
+def _serve(app: FastAPI, listener: socket.socket, drain: int) -> None:
     import uvicorn
-
-    from leyden_trainers.policy_server.app import create_app
 
     host, port = listener.getsockname()[:2]
     print(f"http://{host}:{port}/v1", flush=True)
-    config = uvicorn.Config(create_app(policy), log_level="warning", access_log=False, timeout_graceful_shutdown=10)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=drain)
     uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -86,18 +121,35 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The server's options."""
-    parser.add_argument("--model", required=True, help="folder or hub name of a chat model")
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--model", help="folder or hub name of a chat model to sample from")
+    served.add_argument(
+        "--upstream", metavar="URL", help=f"base URL of a server to hand requests on to; its key: ${UPSTREAM_KEY}"
+    )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 picks a free one (default: %(default)s)")
-    parser.add_argument("--served-model-name", help="name that requests ask for (default: the folder's)")
-    parser.add_argument("--policy-version", default="0", help="which weights these are (default: %(default)s)")
+    parser.add_argument("--policy-version", metavar="V", help="which weights these are (of a model: 0)")
     parser.add_argument(
         "--always-return-token-ids", action="store_true", help="token ids and logprobs on every reply, asked for or not"
     )
-    parser.add_argument("--max-batch", type=int, default=64, help="responses sampled together (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads for sampling (default: torch's)")
-    parser.add_argument("--device", default="cpu", help="torch device (default: %(default)s)")
-    parser.add_argument("--seed", type=int, help="seed for requests that name none")
+    parser.add_argument("--max-body", type=float, default=64, metavar="MIB", help="largest request (default: 64)")
+    parser.add_argument(
+        "--drain", type=int, default=10, metavar="S", help="seconds that requests have to end when told to stop"
+    )
+    recording = parser.add_argument_group("recording")
+    recording.add_argument("--collector", metavar="URL", help="record every call as a span there")
+    recording.add_argument("--project", help="the project of calls that name none (default: $LEYDEN_PROJECT)")
+    model = parser.add_argument_group("with --model")
+    model.add_argument("--served-model-name", help="name that requests ask for (default: the folder's)")
+    model.add_argument("--max-batch", type=int, default=64, help="responses sampled together (default: %(default)s)")
+    model.add_argument("--threads", type=int, help="CPU threads for sampling (default: torch's)")
+    model.add_argument("--device", default="cpu", help="torch device (default: %(default)s)")
+    model.add_argument("--seed", type=int, help="seed for requests that name none")
+    upstream = parser.add_argument_group("with --upstream")
+    upstream.add_argument("--retries", type=int, default=3, help="times it is asked again (default: %(default)s)")
+    upstream.add_argument(
+        "--timeout", type=float, default=600, metavar="S", help="seconds without a byte (default: %(default)s)"
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
-"""Between chat messages and token ids: the model's own chat template one way, its own reply format the other."""
+"""Between chat messages and token ids: the model's own chat template one way, its tokenizer's decoder the other."""
 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from leyden_trainers.errors import RequestUnsupported
-from leyden_trainers.policy_server import tool_calls
 
 Message = Mapping[str, Any]
 
@@ -38,28 +36,13 @@ class ChatFormat:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
-    def text(self, ids: Sequence[int]) -> str:
-        """The reply's text. Special tokens inside it stay, so that it encodes to what was sampled."""
-        body = ids[:-1] if ids and ids[-1] in self.end_ids else ids
-        return str(self.tokenizer.decode(list(body), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids. Special tokens stay, so that it encodes to what was sampled."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
-    def reply(self, ids: Sequence[int], *, stops: Sequence[str], tools: bool) -> dict[str, Any]:
-        """The sampled ids as an assistant message. Tool calls are looked for only when tools were offered."""
-        text = self.text(ids)
-        ends = [place for place in (text.find(stop) for stop in stops) if place >= 0]
-        text = text[: min(ends)] if ends else text
-        content, calls = tool_calls.parse(text) if tools else (text, [])
-        if not calls:
-            return {"role": "assistant", "content": content}
-        made = [
-            {
-                "id": f"call_{uuid.uuid4().hex[:24]}",
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in calls
-        ]
-        return {"role": "assistant", "content": content or None, "tool_calls": made}
+    def text(self, ids: Sequence[int]) -> str:
+        """A reply's text: without the token that ended the turn."""
+        return self.decode(ids[:-1] if ids and ids[-1] in self.end_ids else ids)
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import queue
 import random
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -20,7 +20,21 @@ from transformers import PreTrainedModel
 
 from leyden_trainers.errors import EngineClosed
 from leyden_trainers.policy_server.batch import Batch
-from leyden_trainers.policy_server.sampling import Response, Sampling, sample
+from leyden_trainers.policy_server.sampling import Response, Sampled, Sampling, sample
+
+Listener = Callable[[Sampled], None]
+"""Told of each token from the generator's thread; must return at once."""
+
+
+class Pending(Future[Response]):
+    """A response that is on its way. `cancel` works before it begins, `abandon` at any time."""
+
+    abandoned = False
+
+    def abandon(self) -> None:
+        """Sample no further: it ends at the next token, finished by "abort", if it has not ended yet."""
+        self.abandoned = True
+        self.cancel()
 
 
 @dataclass(slots=True)
@@ -30,7 +44,8 @@ class _Job:
     prompt: Sequence[int]
     how: Sampling
     generator: torch.Generator
-    future: Future[Response]
+    future: Pending
+    listener: Listener | None
     response: Response = field(default_factory=Response)
 
 
@@ -74,11 +89,11 @@ class Engine:
         """A seed for a request that names none."""
         return self._seeds.getrandbits(63)
 
-    def submit(self, prompt: Sequence[int], how: Sampling) -> Future[Response]:
+    def submit(self, prompt: Sequence[int], how: Sampling, listener: Listener | None = None) -> Pending:
         """Sample a response to the prompt's ids."""
-        future: Future[Response] = Future()
+        future = Pending()
         generator = torch.Generator(self._model.device).manual_seed(how.seed)
-        self._post(_Job(prompt, how, generator, future))
+        self._post(_Job(prompt, how, generator, future, listener))
         return future
 
     def swap(self, model: PreTrainedModel, policy_version: str) -> Future[None]:
@@ -104,6 +119,7 @@ class Engine:
         while self._receive():
             try:
                 self._admit()
+                self._let_go()
                 self._step()
             except Exception as error:
                 self._fail(self._running, error)
@@ -140,6 +156,18 @@ class Engine:
             self._running += joining
             self._batch = self._batch.join(Batch.of(self._model, [job.prompt for job in joining]))
 
+    def _let_go(self) -> None:
+        """Drop the responses that nobody waits for."""
+        staying = [row for row, job in enumerate(self._running) if not job.future.abandoned]
+        if len(staying) == len(self._running):
+            return
+        for job in self._running:
+            if job.future.abandoned:
+                job.response.finish_reason = "abort"
+                job.future.set_result(job.response)
+        self._running = [self._running[row] for row in staying]
+        self._batch = self._batch.keep(staying)
+
     def _step(self) -> None:
         """Sample one token for every running response."""
         if not self._running:
@@ -165,13 +193,17 @@ class Engine:
         response = job.response
         response.token_ids.append(token)
         response.logprobs.append(logprob)
+        top: list[tuple[int, float]] = []
         if job.how.top:
             values, ids = logprobs.topk(job.how.top)
-            response.tops.append(list(zip(ids.tolist(), values.tolist(), strict=True)))
+            top = list(zip(ids.tolist(), values.tolist(), strict=True))
+            response.tops.append(top)
         if token in self._end_ids or (job.how.stop_when and job.how.stop_when(response.token_ids)):
             response.finish_reason = "stop"
         elif len(response.token_ids) >= job.how.max_tokens:
             response.finish_reason = "length"
+        if job.listener:
+            job.listener(Sampled(token, logprob, top, response.finish_reason, response.policy_version))
 
     @staticmethod
     def _fail(work: Sequence[_Job | _Swap], error: Exception) -> None:

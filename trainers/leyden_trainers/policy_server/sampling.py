@@ -37,7 +37,7 @@ class Response:
     token_ids: end-of-turn included
     logprobs:  of each token under the model itself, natural log, before temperature and top_p: vLLM's `raw_logprobs`
     tops:      for each token the likeliest ones as (id, logprob), when asked for
-    finish_reason: "stop" or "length", "" while unfinished
+    finish_reason: "stop" or "length", "" while unfinished, "abort" when nobody waits for it any more
     """
 
     token_ids: Ids = field(default_factory=list)
@@ -45,6 +45,17 @@ class Response:
     tops: list[list[tuple[int, float]]] = field(default_factory=list)
     finish_reason: str = ""
     policy_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One token of a response, told as soon as it is sampled; `top` and `finish_reason` as in `Response`."""
+
+    token_id: int
+    logprob: float
+    top: list[tuple[int, float]]
+    finish_reason: str
+    policy_version: str
 
 
 def sample(logits: torch.Tensor, how: Sequence[Sampling], generators: Sequence[torch.Generator]) -> torch.Tensor:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+OPENING = "<tool_call>"
 _TAGGED = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 
 
@@ -27,7 +28,7 @@ def parse(text: str) -> tuple[str, list[ToolCall]]:
     A reply in which any call cannot be read, or which says something after a call, has no calls: all of it is
     content. So nothing sampled is lost, and rendered again it gives the same text.
     """
-    first = text.find("<tool_call>")
+    first = text.find(OPENING)
     if first < 0 or _TAGGED.sub("", text[first:]).strip():
         return text, []
     calls = [_call(body) for body in _TAGGED.findall(text, first)]

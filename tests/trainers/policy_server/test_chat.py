@@ -16,7 +16,7 @@ import torch
 
 from leyden.demo.agent import FACTS, SYSTEM, TOOLS
 from leyden_trainers.models import load_model
-from tests.support.tiny_policy import Served, changed, serving
+from tests.support.tiny_policy import Served, serving
 
 QUESTION = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": "how heavy is the lamp"}]
 IDS = {"logprobs": True, "extra_body": {"return_token_ids": True}}
@@ -69,7 +69,7 @@ def test_a_reply_keeps_its_tokens_to_itself_when_not_asked(client: openai.OpenAI
 
 
 def test_a_server_told_to_always_names_tokens_does(tiny: Path) -> None:
-    with serving(tiny, always_return_token_ids=True, name="other") as served, served.client() as client:
+    with serving(tiny, show_ids=True, name="other") as served, served.client() as client:
         reply = ask(client, model="other")
     assert len(reply.choices[0].token_ids) == len(reply.choices[0].logprobs.content)  # type: ignore[attr-defined]
 
@@ -154,19 +154,6 @@ def test_without_tools_a_reply_is_text(client: openai.OpenAI) -> None:
     assert choice.message.tool_calls is None
 
 
-def test_a_stream_says_the_same_as_a_whole_reply(client: openai.OpenAI) -> None:
-    whole = ask(client, **IDS)
-    chunks = list(ask(client, stream=True, stream_options={"include_usage": True}, **IDS))
-    choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
-    (call,) = choices[0].delta.tool_calls
-    expected = whole.choices[0].message.tool_calls[0].function
-    assert (call.function.name, call.function.arguments) == (expected.name, expected.arguments)
-    assert choices[0].token_ids == whole.choices[0].token_ids
-    assert chunks[0].prompt_token_ids == whole.prompt_token_ids
-    assert choices[-1].finish_reason == "tool_calls"
-    assert chunks[-1].usage == whole.usage
-
-
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
@@ -199,25 +186,6 @@ def test_it_says_what_it_serves(client: openai.OpenAI, served: Served) -> None:
     assert [model.id for model in client.models.list()] == ["tiny"]
     health = httpx.get(served.url.removesuffix("/v1") + "/health").json()
     assert health == {"status": "ok", "model": "tiny", "policy_version": "7"}
-
-
-def test_weights_are_swapped_without_dropping_a_request(tiny: Path, tmp_path: Path) -> None:
-    other = changed(tiny, tmp_path / "other")
-    folders = {"old": tiny, "new": other}
-    with serving(tiny, policy_version="old") as served, served.client() as client, ThreadPoolExecutor(8) as pool:
-        admin = served.url.removesuffix("/v1") + "/admin/load"
-        asked = [pool.submit(ask, client, seed=seed, **IDS) for seed in range(200)]
-        swapped = httpx.post(admin, json={"path": str(other), "policy_version": "new"}, timeout=60)
-        replies = [future.result() for future in asked] + [ask(client, seed=s, **IDS) for s in range(3)]
-    assert swapped.json() == {"status": "ok", "model": "tiny", "policy_version": "new"}
-    versions = [reply.policy_version for reply in replies]
-    assert {"old", "new"} == set(versions)
-    assert versions[-3:] == ["new"] * 3
-    for reply in replies[:: len(replies) // 8]:
-        choice = reply.choices[0]
-        expected = recomputed(folders[reply.policy_version], reply.prompt_token_ids, choice.token_ids)
-        told = torch.tensor([token.logprob for token in choice.logprobs.content])
-        torch.testing.assert_close(told, expected, atol=1e-4, rtol=0)
 
 
 def test_weights_that_cannot_be_loaded_leave_the_old_ones_serving(
