@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leyden_instrumentation import agent, annotate, evaluate, reward, rollout, tool
+    from leyden_instrumentation import PromptUnavailable, agent, annotate, evaluate, prompt, reward, rollout, tool
 
-__all__ = ["agent", "annotate", "evaluate", "reward", "rollout", "tool"]
+__all__ = ["PromptUnavailable", "agent", "annotate", "evaluate", "prompt", "reward", "rollout", "tool"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from leyden_instrumentation.attributes import annotate
     from leyden_instrumentation.evaluations import evaluate
     from leyden_instrumentation.launch import bootstrap_path, environment
+    from leyden_instrumentation.prompts import Prompt, PromptUnavailable, prompt
     from leyden_instrumentation.rewards import reward
     from leyden_instrumentation.rollouts import Rollout, rollout
 
 __all__ = [
+    "Prompt",
+    "PromptUnavailable",
     "Rollout",
     "activate",
     "agent",
@@ -25,12 +28,15 @@ __all__ = [
     "bootstrap_path",
     "environment",
     "evaluate",
+    "prompt",
     "reward",
     "rollout",
     "tool",
 ]
 
 _HOMES = {
+    "Prompt": "prompts",
+    "PromptUnavailable": "prompts",
     "Rollout": "rollouts",
     "activate": "activation",
     "agent": "agents",
@@ -38,6 +44,7 @@ _HOMES = {
     "bootstrap_path": "launch",
     "environment": "launch",
     "evaluate": "evaluations",
+    "prompt": "prompts",
     "reward": "rewards",
     "rollout": "rollouts",
     "tool": "agents",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from urllib.parse import unquote, urlsplit
 
-from leyden_instrumentation import settings
+from leyden_instrumentation import collector_address, settings
 from leyden_instrumentation.doctor_findings import Finding
 
 _PATIENCE = 3.0
@@ -19,17 +17,12 @@ _PATIENCE = 3.0
 def check(env: Mapping[str, str]) -> Finding:
     """env: the user's environment with the distro's defaults. Addresses are shown without user and password."""
     protocol = env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or env.get("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
-    url, full = _address(env)
-    parts = urlsplit(url)
+    address = collector_address.of(env)
+    parts = address.parts
     shown = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
     if protocol.startswith("grpc"):
         return _check_grpc(parts.hostname or "127.0.0.1", parts.port or 4317, shown)
-    headers = {"content-type": "application/x-protobuf"} | _headers(env)
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        url, full = (one.replace(f"//{parts.netloc}", f"//{parts.netloc.rpartition('@')[2]}", 1) for one in (url, full))
-    code, text = _ask(full, b"", headers)
+    code, text = _ask(address.traces, b"", {"content-type": "application/x-protobuf", **address.headers})
     if code is None:
         fix = "leyden up &" if parts.hostname in ("127.0.0.1", "localhost", "::1") else _elsewhere
         return Finding("fault", "collector", f"{shown} does not answer: {text}", fix)
@@ -38,27 +31,12 @@ def check(env: Mapping[str, str]) -> Finding:
         return Finding("fault", "collector", f"{shown} refuses us: {code} {text}", fix)
     if code >= 300:
         return Finding("fault", "collector", f"{shown} takes no traces: {code} {text}", _elsewhere)
-    health, said = _ask(f"{url.rstrip('/')}/health", None, {})
+    health, said = _ask(f"{address.base}/health", None, {})
     more = f"; /health says {said}" if health == 200 and said else ""
     return Finding("ok", "collector", f"{shown} takes traces ({code}){more}")
 
 
 _elsewhere = f"export OTEL_EXPORTER_OTLP_ENDPOINT={settings.DEFAULT_ENDPOINT}   # where the collector is"
-
-
-def _address(env: Mapping[str, str]) -> tuple[str, str]:
-    """The base URL and the one that traces are posted to."""
-    base = env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or settings.DEFAULT_ENDPOINT
-    traces = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    full = traces or f"{base.rstrip('/')}/v1/traces"
-    base = traces.removesuffix("/v1/traces") if traces else base
-    return (base, full) if "://" in full else (f"http://{base}", f"http://{full}")
-
-
-def _headers(env: Mapping[str, str]) -> dict[str, str]:
-    given = env.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or env.get("OTEL_EXPORTER_OTLP_HEADERS", "")
-    pairs = (pair.partition("=") for pair in given.split(",") if "=" in pair)
-    return {unquote(name).strip(): unquote(value).strip() for name, _, value in pairs}
 
 
 def _ask(url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int | None, str]:

@@ -18,7 +18,7 @@ from leyden_instrumentation.spans import is_llm, is_tool
 _CONTENT = (
     "gen_ai.input.messages",
     "gen_ai.output.messages",
-    "gen_ai.prompt.",
+    "gen_ai.prompt.0",
     "gen_ai.completion.",
     "llm.input_messages",
     "llm.output_messages",

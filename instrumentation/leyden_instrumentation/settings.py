@@ -23,6 +23,10 @@ REDACT_WITH = "LEYDEN_REDACT_WITH"
 """`package.module:function`, called with each attribute's name and value; what it returns is exported, None is not."""
 ROOT_SPAN = "LEYDEN_ROOT_SPAN"
 """`false` opens no root span for the process: for servers that live long and answer many requests."""
+PROMPTS = "LEYDEN_PROMPTS"
+"""JSON, `{"name": {"version": …, "text": "…"}}`: texts that this process uses in place of the collector's prompts."""
+API_URL = "LEYDEN_API_URL"
+"""The collector's HTTP address, for prompts, where spans go elsewhere or by gRPC."""
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from leyden_instrumentation import identity, native, tools
+from leyden_instrumentation import identity, native, prompts, tools
 from leyden_instrumentation.folding import folds
 
 
@@ -19,7 +19,8 @@ class StampingProcessor(SpanProcessor):
         found = identity.from_context(parent_context).over(self._process)
         # What whoever made the span says of it wins over what its surroundings say.
         given = span.attributes or {}
-        span.set_attributes({k: v for k, v in found.attributes().items() if k not in given})
+        said = found.attributes() | prompts.attributes(parent_context)
+        span.set_attributes({k: v for k, v in said.items() if k not in given})
         native.notice(span)
         folds.notice(span, parent_context)
         tools.memory.notice(span)

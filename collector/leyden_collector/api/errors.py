@@ -26,6 +26,7 @@ from leyden_store.errors import (
 from leyden_store.keys import KeyInvalid, KeyNotFound
 from leyden_store.labels import LabelInvalid
 from leyden_store.lineage import NothingByThatName
+from leyden_store.prompts import PromptInvalid, PromptNotFound
 from leyden_store.runs import RunNotFound
 
 
@@ -56,12 +57,14 @@ _STATUS: tuple[tuple[type[LeydenError], int], ...] = (
     (RunNotFound, 404),
     (KeyNotFound, 404),
     (DatasetNotFound, 404),
+    (PromptNotFound, 404),
     (NothingByThatName, 404),
     (SelectionEmpty, 404),
     (QueryError, 400),
     (OtlpInvalid, 400),
     (KeyInvalid, 400),
     (LabelInvalid, 400),
+    (PromptInvalid, 400),
     (StoreError, 503),
 )
 
