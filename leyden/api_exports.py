@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,12 +26,14 @@ from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.pages import Cursor, Limit, Page, cut
 from leyden_collector.api.parts import Asking, Parts, of_project
 from leyden_exporters.options import Options
+from leyden_exporters.skimmable import Skimmable, Watched
 from leyden_store import dsn as dsns
 from leyden_store.audit import Action, acting_as
 from leyden_store.errors import LeydenError
 from leyden_store.keys import Scope
 from leyden_store.runs import new_id
 from leyden_store.selection import Selection
+from leyden_store.turns import Rollout
 
 log = logging.getLogger(__name__)
 
@@ -66,26 +69,37 @@ class ExportIn(BaseModel):
 
 @dataclass(slots=True)
 class _Job:
-    """An export. state: waiting, running, done or failed."""
+    """An export. state: waiting, running, done or failed; read: rollouts so far."""
 
     export_id: str
     form: str
+    query: str
     project: str
     path: Path
     state: str = "waiting"
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended_at: datetime | None = None
     error: str = ""
+    read: int = 0
     made: dict[str, Any] | None = None
+
+    def watch(self, rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
+        """The rollouts, counted as they are read."""
+        return Watched(rollouts, self._passed) if isinstance(rollouts, Skimmable) else rollouts
+
+    def _passed(self, count: int | None) -> None:
+        self.read += count or 0
 
     def to_json(self) -> dict[str, Any]:
         return {
             "export_id": self.export_id,
             "format": self.form,
+            "query": self.query or None,
             "state": self.state,
             "started_at": self.started_at.isoformat(),
             "ended_at": self.ended_at.isoformat() if self.ended_at else None,
             "error": self.error,
+            "rollouts_read": self.read,
             "dataset_id": self.made["dataset_id"] if self.made else None,
             "rows": self.made["rows"] if self.made else None,
             "sha256": self.made["sha256"] if self.made else None,
@@ -110,7 +124,8 @@ class Exports:
         )
         suffix = f".{given.file}" if given.file else _SUFFIX.get(given.format, ".jsonl")
         export_id = new_id()
-        job = _Job(export_id, given.format, grant.project, self._folder / export_id / f"{given.format}{suffix}")
+        path = self._folder / export_id / f"{given.format}{suffix}"
+        job = _Job(export_id, given.format, given.query or "", grant.project, path)
         with self._lock:
             self._jobs[export_id] = job
         self._thread.submit(self._make, job, given, chosen, grant)
@@ -144,7 +159,9 @@ class Exports:
         try:
             job.path.parent.mkdir(parents=True)
             with acting_as(grant.key_id, grant.name):
-                made = export(self._parts.store, chosen, form=given.format, out=job.path, options=options)
+                made = export(
+                    self._parts.store, chosen, form=given.format, out=job.path, options=options, watch=job.watch
+                )
             job.made, job.state = made.to_json(), "done"
         except (LeydenError, OSError) as error:
             job.error, job.state = str(error), "failed"
@@ -158,10 +175,9 @@ class Exports:
 Id = Annotated[str, InPath(max_length=100)]
 
 
-def router(parts: Parts, folder: Path) -> APIRouter:
+def router(parts: Parts, exports: Exports) -> APIRouter:
     """The routes. An export reads content and leaves a file, so it needs the scopes read and write."""
     routes = APIRouter(prefix="/api", tags=["exports"], responses=RESPONSES)
-    exports = Exports(parts, folder)
 
     @routes.post("/exports", summary="Begin an export", status_code=202)
     def start(grant: Asking, given: ExportIn) -> dict[str, Any]:
@@ -189,8 +205,10 @@ def router(parts: Parts, folder: Path) -> APIRouter:
     return routes
 
 
-def add_exports(app: FastAPI, parts: Parts) -> None:
+def add_exports(app: FastAPI, parts: Parts) -> Exports:
     """Add the routes; files go to `exports` in an embedded store's folder, else to `./.leyden/exports`."""
     target = parts.store.connection.target
     beside = target.path if isinstance(target, dsns.Embedded) else Path(".leyden").absolute()
-    app.include_router(router(parts, beside / "exports"))
+    exports = Exports(parts, beside / "exports")
+    app.include_router(router(parts, exports))
+    return exports

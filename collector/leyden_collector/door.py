@@ -25,6 +25,11 @@ _OPEN = {"/health", "/ready", "/metrics", "/clickhouse/ping", "/docs", "/openapi
 
 _OWN_WORDS = ("/v1/", "/clickhouse")
 
+_OF_PROJECTS = re.compile(
+    r"/|/(queries|exports|sessions)|/(traces|rollouts|groups|labels|queries|export|exports|static)/.+"
+)
+"""The pages that show a key of one project what is its own, and nothing else. The rest are of all projects."""
+
 _ANY_SCOPE = {("POST", "/api/flush")}
 
 _OF_AGENTS = re.compile(r"/api/prompts/[^/]+")
@@ -54,9 +59,11 @@ class Door:
         await self._app(scope, receive, send)
 
     def _let_into_pages(self, grant: Grant, scope: AsgiScope) -> None:
-        """Pages are of every project, and what is read there is written down as their path."""
-        if grant.project:
-            raise ScopeMissing(f"the key {grant.name!r} is for the project {grant.project!r}; pages show them all")
+        """What is read on pages is written down as their path; some show what belongs to no project."""
+        if grant.project and not _OF_PROJECTS.fullmatch(scope["path"]):
+            raise ScopeMissing(
+                f"the key {grant.name!r} is for the project {grant.project!r}, and this is of all projects"
+            )
         if not scope["path"].startswith("/static/"):
             self._auditor.note(grant, Action.READ, f"page {scope['path']}")
 

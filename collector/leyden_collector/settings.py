@@ -82,6 +82,19 @@ class TriggersTable(_Table):
     every_s: float = Field(default=15.0, gt=0)
 
 
+class TrainingTable(_Table):
+    """Training that is asked for over the API.
+
+    enabled:     whether it may be asked for
+    folder:      where checkpoints go, each into a folder of its run's id; None: beside the store
+    max_at_once: how many trainings run here at once; more are refused
+    """
+
+    enabled: bool = True
+    folder: str | None = None
+    max_at_once: int = Field(default=1, ge=1)
+
+
 class PageTable(_Table):
     """The trace page. tokenizer: a folder or hub name, to show tokens as text; None shows their ids."""
 
@@ -123,6 +136,7 @@ class Settings(BaseSettings):
     self_trace: SelfTraceTable = SelfTraceTable()
     metrics: MetricsTable = MetricsTable()
     triggers: TriggersTable = TriggersTable()
+    training: TrainingTable = TrainingTable()
     page: PageTable = PageTable()
 
     @field_validator("cors_origins", mode="before")

@@ -6,11 +6,10 @@ For formats made of messages. A conversation that goes on is one chain with ever
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from leyden_exporters.forest import Origin, grow
 from leyden_exporters.options import Options
@@ -79,24 +78,36 @@ class _Symbols:
     """
 
     def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[Hashable, int] = {}
         self._known: dict[int, int] = {}
 
     def turn(self, turn: Turn) -> tuple[bytes, bytes]:
         tools = self._known.get(id(turn.tools))
         if tools is None:
             tools = self._known[id(turn.tools)] = self._number(json.dumps(list(turn.tools), sort_keys=True))
-        prompt = [tools, *map(self._message, turn.messages)]
-        return np.array(prompt, np.int32).tobytes(), np.array([self._number(meaning(reply(turn)))], np.int32).tobytes()
+        known = self._known
+        prompt = [known.get(id(message)) or self._message(message) for message in turn.messages]
+        return _pack(tools, *prompt), _pack(self._number(_said(reply(turn))))
 
     def _message(self, message: Message) -> int:
-        number = self._known.get(id(message))
-        if number is None:
-            number = self._known[id(message)] = self._number(meaning(message))
+        number = self._known[id(message)] = self._number(_said(message))
         return number
 
-    def _number(self, text: str) -> int:
-        return self._numbers.setdefault(text, len(self._numbers))
+    def _number(self, meant: Hashable) -> int:
+        return self._numbers.setdefault(meant, len(self._numbers) + 1)
+
+
+def _pack(*symbols: int) -> bytes:
+    return array("i", symbols).tobytes()
+
+
+def _said(message: Message) -> Hashable:
+    """As `meaning`, quicker where a message is but text: two messages share one where they share the other."""
+    content = _content(message.get("content"))
+    if message.get("tool_calls") or not (content is None or isinstance(content, str)):
+        return meaning(message)
+    said = message.get("role"), content, message.get("tool_call_id"), message.get("refusal")
+    return tuple(value or None for value in said)
 
 
 def meaning(message: Message) -> str:

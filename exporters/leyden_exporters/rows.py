@@ -201,7 +201,7 @@ def _text(value: Any) -> str | None:
 def to_text(value: Any) -> str:
     """Compact JSON; numpy arrays as lists, and null for numbers that JSON cannot say (NaN, infinities)."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_listed)
+        return _encode(value)
     except ValueError:
         return to_text(_finite(value))
 
@@ -210,6 +210,9 @@ def _listed(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_listed).encode
 
 
 def _finite(value: Any) -> Any:

@@ -37,6 +37,7 @@ from leyden.cli import (
     trigger,
     turns,
     up,
+    worker,
 )
 from leyden_store.errors import LeydenError
 
@@ -44,6 +45,7 @@ _COMMANDS = (
     up,
     run,
     serve,
+    worker,
     doctor,
     ingest,
     traces,

@@ -41,10 +41,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="the run as one JSON object, last")
+    parser.add_argument("--run-id", help=argparse.SUPPRESS)  # of a run that whoever started this has announced
 
 
 def run(args: argparse.Namespace) -> int:
-    from leyden_trainers.job import train
+    from leyden_trainers.job import ended_by_sigterm, train
 
     def on_data(report: Report) -> None:
         print(report.to_text(), file=sys.stderr)
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         said = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         print(f"step {step}  {said}", file=sys.stderr)
 
-    with open_store(args.store) as store:
+    with ended_by_sigterm(), open_store(args.store) as store:
         selection = selection_of(args, store, data=True, purpose="train")
         done = train(
             store,
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             out=args.out,
             sets=args.set,
             options=data_options(args, store, selection),
+            announced=args.run_id,
             watch=counted,
             on_data=on_data,
             on_metrics=on_metrics,

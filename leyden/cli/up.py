@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,16 +81,33 @@ def run(args: argparse.Namespace) -> int:
 
     def extend(app: FastAPI, store: LightningStore) -> AbstractContextManager[object]:
         from leyden.api_exports import add_exports
-        from leyden.page import add_page
+        from leyden.api_training import Trainings
+        from leyden.api_training import router as training
+        from leyden.page import PageExports, PageTraining, add_page
         from leyden.triggers.watch import Watch
+        from leyden_dashboards.trace_page.work import Work
 
         watch = Watch(store, settings.store, settings.triggers.every_s) if settings.triggers.enabled else None
-        add_exports(app, app.state.parts)
-        add_page(app, store, settings.page.tokenizer, watch.fire if watch else None)
-        return watch or nullcontext()
+        exports = PageExports(add_exports(app, app.state.parts))
+        beside: list[AbstractContextManager[object]] = [watch] if watch else []
+        if settings.training.enabled:
+            trainings = Trainings(app.state.parts, settings.training, settings.store)
+            app.include_router(training(trainings))
+            beside.append(trainings)
+        trained = PageTraining(trainings) if settings.training.enabled else None
+        add_page(app, store, settings.page.tokenizer, Work(exports, trained, watch.fire if watch else None))
+        return _together(beside)
 
     serve(settings, _ready, extend)
     return 0
+
+
+@contextmanager
+def _together(parts: Sequence[AbstractContextManager[object]]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(part)
+        yield
 
 
 def _ready(at: Endpoints) -> None:

@@ -10,7 +10,7 @@ import json
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -129,8 +129,14 @@ class Labels:
         return {(row["TraceId"], row["SpanId"]): json.loads(row["said"]) for row in rows}
 
     def all(self, target: str, project: str = "") -> list[dict[str, Any]]:
-        """What was said of a rollout and its spans, or of a span: kind, author, name, value, text, at; oldest first."""
-        at = self.find(target, project)
+        """What was said of a target, as `of` gives it. Raises TraceNotFound."""
+        return self.of(replace(self.find(target, project), project=project))
+
+    def of(self, at: Labelled) -> list[dict[str, Any]]:
+        """What was said of a rollout and its spans, or of a span: kind, author, name, value, text, at; oldest first.
+
+        Its project may be "": whatever project it is of.
+        """
         of = "RolloutId = {a:String}" + (" AND TraceId = {b:String} AND SpanId = {c:String}" if at.span_id else "")
         return self._connection.rows(
             "SELECT * FROM (SELECT Kind AS kind, Author AS author, '' AS name,"
@@ -140,7 +146,7 @@ class Labels:
             # A score that was posted says no project of its own.
             f" FROM rewards FINAL WHERE {of} AND ({{p:String}} = '' OR Project IN ({{p:String}}, 'default')))"
             " ORDER BY at",
-            {"a": at.rollout_id, "b": at.trace_id, "c": at.span_id, "p": project},
+            {"a": at.rollout_id, "b": at.trace_id, "c": at.span_id, "p": at.project},
         )
 
     def _rows(self, project: str, where: str, a: str, b: str = "", *, by_span: bool = False) -> list[dict[str, Any]]:

@@ -7,7 +7,8 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from leyden_store import audit
@@ -19,18 +20,39 @@ SpanKey = tuple[str, str]
 """(trace id, span id)."""
 
 
+STALE = timedelta(seconds=90)
+"""A run that has not been heard of for so long is lost: its process was killed."""
+
+
 class RunNotFound(LeydenError):
     """No run has that id."""
 
 
+class RunStatus(StrEnum):
+    """How far a run is."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    """It was told to end."""
+    LOST = "lost"
+    """Its process was killed: told when it is read, by a heart that stopped. Nothing writes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training run. status: running, succeeded or failed; metrics: the last of each; report: kept and dropped."""
+    """One training run.
+
+    metrics:   the last of each; report: kept and dropped
+    out:       where the checkpoint goes; what is unfinished stands beside it
+    rows_hash: SHA-256 of the rows it trains on; progress: share of its steps that are done
+    """
 
     run_id: str
     trainer: str
     model: str
-    status: str = "running"
+    status: str = RunStatus.RUNNING
     query: str = ""
     query_version: int = 0
     sql: str = ""
@@ -42,14 +64,19 @@ class Run:
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     code_version: str = ""
+    out: str = ""
+    rows_hash: str = ""
+    seed: int = 0
+    progress: float = 0.0
     started_at: datetime | None = None
+    heartbeat_at: datetime | None = None
     ended_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What `leyden runs --json` prints."""
         return {
             "run_id": self.run_id,
-            "status": self.status,
+            "status": str(self.status),
             "trainer": self.trainer,
             "model": self.model,
             "query": self.query,
@@ -63,7 +90,12 @@ class Run:
             "metrics": dict(self.metrics),
             "error": self.error,
             "code_version": self.code_version,
+            "out": self.out,
+            "rows_hash": self.rows_hash,
+            "seed": self.seed,
+            "progress": self.progress,
             "started_at": self.started_at.isoformat() if self.started_at else None,
+            "heartbeat_at": self.heartbeat_at.isoformat() if self.heartbeat_at else None,
             "ended_at": self.ended_at.isoformat() if self.ended_at else None,
         }
 
@@ -74,14 +106,22 @@ class Runs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
+    def announce(self, run: Run) -> Run:
+        """Record a run whose process is about to begin, so that it can be looked at from now on."""
+        return self._write(replace(run, started_at=datetime.now(UTC)))
+
     def start(self, run: Run, spans: Sequence[SpanKey]) -> Run:
         """Record a run that begins, and the spans it uses."""
-        run = replace(run, started_at=datetime.now(UTC), spans=len(set(spans)), spans_hash=spans_hash(spans))
+        run = replace(run, spans=len(set(spans)), spans_hash=spans_hash(spans))
         record_lineage(self._connection, "run", run.run_id, spans)
-        self._write(run)
+        run = self._write(replace(run, started_at=run.started_at or datetime.now(UTC)))
         asked = run.query or run.sql
         audit.done(self._connection, Action.TRAIN, f"run {run.run_id}, {run.trainer}, of {asked}", run.spans)
         return run
+
+    def beat(self, run: Run) -> Run:
+        """Record that a run lives, and how far it is."""
+        return self._write(run)
 
     def metrics(self, run_id: str, steps: Iterable[tuple[int, Mapping[str, float]]]) -> None:
         """Record the metrics of some steps."""
@@ -111,15 +151,12 @@ class Runs:
                 }
             ],
         )
-        run = replace(run, status="succeeded", checkpoint=checkpoint, metrics=dict(metrics), ended_at=now)
-        self._write(run)
-        return run
+        run = replace(run, status=RunStatus.SUCCEEDED, error="", progress=1.0, ended_at=now)
+        return self._write(replace(run, checkpoint=checkpoint, metrics=dict(metrics)))
 
-    def fail(self, run: Run, error: str) -> Run:
-        """Record that a run failed, and why."""
-        run = replace(run, status="failed", error=error, ended_at=datetime.now(UTC))
-        self._write(run)
-        return run
+    def fail(self, run: Run, error: str, *, status: RunStatus = RunStatus.FAILED) -> Run:
+        """Record that a run failed or was cancelled, and why."""
+        return self._write(replace(run, status=status, error=error, ended_at=datetime.now(UTC)))
 
     def all(self) -> list[Run]:
         """Every run, newest first."""
@@ -145,30 +182,11 @@ class Runs:
 
     def _read(self, where: str, parameters: Mapping[str, Any]) -> list[Run]:
         rows = self._connection.rows(f"SELECT * FROM runs FINAL {where} ORDER BY StartedAt DESC, RunId", parameters)
-        return [
-            Run(
-                run_id=r["RunId"],
-                trainer=r["Trainer"],
-                model=r["Model"],
-                status=r["Status"],
-                query=r["Query"],
-                query_version=r["QueryVersion"],
-                sql=r["Sql"],
-                config=json.loads(r["Config"]),
-                report=json.loads(r["Report"]),
-                spans=r["Spans"],
-                spans_hash=r["SpansHash"],
-                checkpoint=r["Checkpoint"],
-                metrics=json.loads(r["Metrics"]),
-                error=r["Error"],
-                code_version=r["CodeVersion"],
-                started_at=r["StartedAt"],
-                ended_at=r["EndedAt"],
-            )
-            for r in rows
-        ]
+        now = datetime.now(UTC)
+        return [_heard(_run(row), now) for row in rows]
 
-    def _write(self, run: Run) -> None:
+    def _write(self, run: Run) -> Run:
+        now = datetime.now(UTC)
         self._connection.insert(
             "runs",
             [
@@ -188,12 +206,18 @@ class Runs:
                     "Metrics": _json(run.metrics),
                     "Error": run.error,
                     "CodeVersion": run.code_version,
+                    "Out": run.out,
+                    "RowsHash": run.rows_hash,
+                    "Seed": run.seed,
+                    "Progress": run.progress,
                     "StartedAt": run.started_at,
+                    "HeartbeatAt": now,
                     "EndedAt": run.ended_at,
-                    "UpdatedAt": datetime.now(UTC),
+                    "UpdatedAt": now,
                 }
             ],
         )
+        return replace(run, heartbeat_at=now)
 
 
 def new_id() -> str:
@@ -212,6 +236,41 @@ def record_lineage(connection: Connection, kind: str, subject_id: str, spans: It
         "lineage",
         [{"Kind": kind, "SubjectId": subject_id, "TraceId": t, "SpanId": s} for t, s in sorted(set(spans))],
     )
+
+
+def _run(row: Mapping[str, Any]) -> Run:
+    return Run(
+        run_id=row["RunId"],
+        trainer=row["Trainer"],
+        model=row["Model"],
+        status=row["Status"],
+        query=row["Query"],
+        query_version=row["QueryVersion"],
+        sql=row["Sql"],
+        config=json.loads(row["Config"]),
+        report=json.loads(row["Report"]),
+        spans=row["Spans"],
+        spans_hash=row["SpansHash"],
+        checkpoint=row["Checkpoint"],
+        metrics=json.loads(row["Metrics"]),
+        error=row["Error"],
+        code_version=row["CodeVersion"],
+        out=row["Out"],
+        rows_hash=row["RowsHash"],
+        seed=row["Seed"],
+        progress=round(row["Progress"], 6),
+        started_at=row["StartedAt"],
+        heartbeat_at=row["HeartbeatAt"],
+        ended_at=row["EndedAt"],
+    )
+
+
+def _heard(run: Run, now: datetime) -> Run:
+    """The run, lost if it was not heard of for long. One that only slept says so with its next heartbeat."""
+    if run.status != RunStatus.RUNNING or run.heartbeat_at is None or now - run.heartbeat_at <= STALE:
+        return run
+    said = f"its process was killed: not heard of since {run.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
+    return replace(run, status=RunStatus.LOST, error=f"{said}; go on with: leyden train --resume {run.run_id}")
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from leyden_store._records import record
+
 AttributeValue = None | str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"]
 """An OTLP AnyValue: https://github.com/open-telemetry/opentelemetry-proto, common.proto."""
 
@@ -38,7 +40,7 @@ class Link:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Span:
     """One span.
 

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from leyden_store._records import record
+
 Message = Mapping[str, Any]
 """`role`, `content` (str, list of parts or None), and where present `tool_calls` (each `id`, `type`,
 `function{name, arguments}` with `arguments` the exact string), `tool_call_id`, `name`, `reasoning_content`,
@@ -76,7 +78,7 @@ class PostedReward(Reward):
     source: str = "api"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Call:
     """What a dialect reads from one LLM span: the conversation, apart from where in the tree it stands.
 
@@ -113,7 +115,7 @@ class Call:
     tool_ids: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Turn:
     """One LLM call in its place.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import Run, RunNotFound, new_id, spans_hash
+from leyden_store.runs import Run, RunNotFound, RunStatus, new_id, spans_hash
 from leyden_store.selection import Selection
 
 KEYS = [("a" * 32, "1" * 16), ("a" * 32, "2" * 16), ("a" * 32, "1" * 16)]
@@ -21,7 +22,9 @@ def test_a_run_is_recorded_from_start_to_checkpoint(store: LightningStore) -> No
     store.runs.metrics("run-1", [(1, {"loss": 2.0, "reward": 0.5}), (2, {"loss": 1.5})])
     done = store.runs.succeed(run, "/out", "f" * 64, {"loss": 1.5})
     found = store.runs.get("run")
-    times = {name: found.to_json()[name] for name in ("started_at", "ended_at")}  # kept to the millisecond
+    times = {
+        name: found.to_json()[name] for name in ("started_at", "heartbeat_at", "ended_at")
+    }  # kept to the millisecond
     assert found.to_json() == json.loads(json.dumps(done.to_json() | times))
     assert (found.status, found.checkpoint, found.metrics, found.spans) == ("succeeded", "/out", {"loss": 1.5}, 2)
     assert store.runs.curve("run-1") == [
@@ -81,3 +84,24 @@ def test_ids_sort_by_time_and_are_unique() -> None:
     ids = [new_id() for _ in range(100)]
     assert len(set(ids)) == 100
     assert [i[:15] for i in ids] == sorted(i[:15] for i in ids)
+
+
+def test_a_run_that_is_not_heard_of_is_lost_and_says_how_to_go_on(store: LightningStore) -> None:
+    run = store.runs.start(Run("run-1", "t", "m"), [])
+    store.connection.command(
+        "INSERT INTO runs (RunId, Status, StartedAt, HeartbeatAt, UpdatedAt, Config, Report, Metrics)"
+        " SELECT RunId, Status, StartedAt, now64(3) - INTERVAL 2 MINUTE, now64(6), Config, Report, Metrics FROM runs FINAL"
+    )
+    lost = store.runs.get("run-1")
+    assert lost.status == RunStatus.LOST
+    assert "its process was killed: not heard of since " in lost.error
+    assert lost.error.endswith("leyden train --resume run-1")
+    store.runs.beat(run)  # it only slept
+    assert store.runs.get("run-1").status == "running"
+
+
+def test_a_run_that_was_announced_keeps_when_it_began(store: LightningStore) -> None:
+    announced = store.runs.announce(Run("run-1", "t", "m"))
+    assert store.runs.start(replace(announced, model="n"), KEYS).started_at == announced.started_at
+    cancelled = store.runs.fail(announced, "told to end", status=RunStatus.CANCELLED)
+    assert (store.runs.get("run-1").status, cancelled.error) == ("cancelled", "told to end")

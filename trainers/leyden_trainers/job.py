@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.skimmable import StoreSource, as_is
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import Run, Runs, SpanKey, new_id
+from leyden_store.runs import Run, Runs, RunStatus, SpanKey, new_id
 from leyden_store.selection import Selection
 from leyden_store.turns import Rollout
 from leyden_trainers.plugin import OnMetrics, find_trainer, ignore
@@ -33,8 +35,11 @@ def train(
     watch: Callable[[Iterable[Rollout]], Iterable[Rollout]] = as_is,
     on_data: Callable[[Report], None] | None = None,
     on_metrics: OnMetrics = ignore,
+    announced: str | None = None,
 ) -> Run:
     """Train `model` on the selected rollouts and record the run: query, settings, report, spans, metrics, checkpoint.
+
+    announced: the id of a run that is in the store already, and only its training missing
 
     Settings are checked before anything is read, the data before anything is loaded. A run that fails is recorded
     as failed, with the error, which is raised on. Raises the errors of the store, the exporters and the trainers.
@@ -45,7 +50,7 @@ def train(
     if on_data is not None:
         on_data(report)
     run = Run(
-        run_id=new_id(),
+        run_id=announced or new_id(),
         trainer=trainer,
         model=model,
         query=selection.query,
@@ -70,8 +75,19 @@ def train(
         )
     except BaseException as error:
         metrics.flush()
-        store.runs.fail(run, f"{type(error).__name__}: {error}"[:2000])
+        status = RunStatus.CANCELLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
+        store.runs.fail(run, f"{type(error).__name__}: {error}"[:2000], status=status)
         raise
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """In the block, SIGTERM ends what is done as Ctrl-C does, so that it can still be recorded."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def folder_hash(folder: Path) -> str:

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
+from leyden_store.lightning import LightningStore
+from leyden_store.runs import SpanKey
+from leyden_store.selection import Selection
 from leyden_store.turns import Rollout
 from leyden_trainers.errors import TrainerNotFound
 
@@ -115,16 +118,65 @@ class Trainer(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a trainer that makes its own data has at hand.
+
+    store:     where rollouts are read from
+    collector: base URL of the collector that fills it; token opens it, "" where it asks for none
+    selection: rollouts whose inputs are tasks, where the user chose some
+    options:   which turns become training data, and how
+    session:   names the run; no other run has it
+    on_spans:  to be told the LLM spans that are trained on, (trace id, span id) each
+    """
+
+    store: LightningStore
+    collector: str
+    token: str
+    selection: Selection | None
+    options: Options
+    session: str
+    on_spans: Callable[[Iterable[SpanKey]], None]
+
+
+@runtime_checkable
+class OnlineTrainer(Protocol):
+    """A trainer whose rollouts are made while it trains: it prepares no rows, and gives back all that it asked for."""
+
+    name: str
+    requires: frozenset[Requirement]
+    Config: type[TrainerConfig]
+
+    def arguments_class(self) -> type[TrainingArguments]:
+        """See `Trainer`."""
+        ...
+
+    def train_online(
+        self,
+        surroundings: Surroundings,
+        *,
+        model: str,
+        out: Path,
+        config: TrainerConfig,
+        on_metrics: OnMetrics = ignore,
+    ) -> TrainResult:
+        """Train a model and write the checkpoint; see `Trainer.train`.
+
+        Raises TasksInvalid and RunnerInvalid before anything is loaded; ServerLost, RolloutsLost.
+        """
+        ...
+
+
 def installed() -> dict[str, EntryPoint]:
     """The trainers there are, by name; none is loaded."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def find_trainer(name: str) -> Trainer:
+def find_trainer(name: str) -> Trainer | OnlineTrainer:
     """The trainer of that name. Raises TrainerNotFound, with the near names."""
     points = installed()
     if name not in points:
         near = difflib.get_close_matches(name, points, n=3, cutoff=0.4) or sorted(points)
         raise TrainerNotFound(f"no trainer is called {name!r}: use {' or '.join(near) or 'one that is installed'}")
-    trainer: Trainer = points[name].load()()
+    trainer: Trainer | OnlineTrainer = points[name].load()()
     return trainer

@@ -35,7 +35,8 @@ def training_arguments(cls: type[Arguments], folder: Path, config: TrainerConfig
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
     try:
-        return cls(**{**ours, **defaults, **config.training, "output_dir": str(folder)})
+        given = {**ours, **defaults, **config.training, "output_dir": str(folder)}
+        return cls(**given | {"report_to": given["report_to"] or "none"})  # None, which it may be, it takes for a name
     except (TypeError, ValueError) as error:
         raise SettingInvalid(f"transformers refuses these settings: {str(error).splitlines()[0]}") from error
 

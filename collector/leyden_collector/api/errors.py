@@ -75,6 +75,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         401: "A key is needed, or the one given is unknown",
         403: "The key is not good for this",
         404: "There is none of that name",
+        409: "Another has it, or it is over",
         422: "A part of the request is malformed",
         429: "Too many wrong keys",
         503: "The store does not answer",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-import time
 from dataclasses import replace
 from typing import Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from leyden_store.errors import QueryRefused
+from leyden_store.filters import comparison, time_of
 from leyden_store.lightning import LightningStore
 from leyden_store.listing import TraceFilter
-
-_REWARD = re.compile(r"\s*([\w.\-/]*?)\s*(>=|<=|>|<|=)\s*(-?\d+(?:\.\d+)?)\s*")
-_SINCE = {"1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
 
 
 class Asked(BaseModel):
@@ -55,8 +51,8 @@ class Asked(BaseModel):
 
     @property
     def since_ns(self) -> int | None:
-        """When the time asked for began, in Unix nanoseconds."""
-        return time.time_ns() - _SINCE[self.since] * 10**9 if self.since in _SINCE else None
+        """When the time asked for began, in Unix nanoseconds. Raises QueryRefused."""
+        return max(0, int(time_of(self.since, "Since").timestamp() * 1e9)) if self.since else None
 
     def given(self) -> dict[str, str]:
         """The fields that were asked, without the cursor: what a link to the next page repeats."""
@@ -65,12 +61,10 @@ class Asked(BaseModel):
 
 def _rewarded(chosen: TraceFilter, text: str) -> TraceFilter:
     """The filter with a reward such as `>0.5` or `accuracy<=0.2`. Raises QueryRefused."""
-    found = _REWARD.fullmatch(text)
-    if not found:
-        raise QueryRefused(f"{text!r} compares no reward; write >0.5 or accuracy<=0.2")
-    name, sign, value = found[1], found[2], float(found[3])
+    name, sign, value = comparison(text, "Reward")
+    if sign == "!=":
+        raise QueryRefused(f"Reward {text!r}: a list is of rewards between two numbers; write < or >")
     # The bounds are included: beside one that is not stands the next number there is.
-
     low = {"=": value, ">=": value, ">": math.nextafter(value, math.inf)}.get(sign)
     high = {"=": value, "<=": value, "<": math.nextafter(value, -math.inf)}.get(sign)
     return replace(chosen, reward=name, min_reward=low, max_reward=high)

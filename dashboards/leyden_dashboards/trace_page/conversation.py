@@ -48,6 +48,16 @@ def conversation(rollout: Rollout) -> Iterator[Said]:
             yield Said("assistant", (Part("note", turn.error or "no reply was recorded"),), turn)
 
 
+def shared(a: Sequence[Said], b: Sequence[Said]) -> int:
+    """How many messages two conversations begin with alike: the next one is where they part."""
+    alike = 0
+    for one, other in zip(a, b, strict=False):
+        if (one.role, one.parts) != (other.role, other.parts):
+            break
+        alike += 1
+    return alike
+
+
 def _key(message: Message) -> str:
     held = {name: value for name, value in message.items() if value and name in ("role", "content", "tool_calls")}
     if "tool_call_id" in message:

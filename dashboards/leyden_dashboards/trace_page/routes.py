@@ -1,33 +1,31 @@
-"""The page's addresses: lists, one trace, one rollout, a group side by side, sessions, queries, runs."""
+"""The page's addresses for reading: lists, one trace, one rollout, a group side by side, sessions, the collectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote, urlencode
+from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
-from fastapi.routing import APIRoute
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import FileResponse
 
-from leyden_dashboards.trace_page import charts, wording
+from leyden_dashboards.trace_page import doing, labelling
 from leyden_dashboards.trace_page.asked import Asked
-from leyden_dashboards.trace_page.conversation import conversation
-from leyden_dashboards.trace_page.guarding import HEADERS, from_this_page
+from leyden_dashboards.trace_page.conversation import conversation, shared
+from leyden_dashboards.trace_page.guarding import HEADERS
+from leyden_dashboards.trace_page.rendering import PageRoute, page, project_of
 from leyden_dashboards.trace_page.tokens import DecodeOne, training_view
 from leyden_dashboards.trace_page.waterfall import WIDTH, bars
+from leyden_dashboards.trace_page.work import Work
 from leyden_exporters.options import Options
-from leyden_store.errors import LeydenError, QueryNotFound, QueryRefused, SelectionEmpty, TraceNotFound
+from leyden_store.collectors import collectors
+from leyden_store.errors import QueryNotFound, QueryRefused, SelectionEmpty, TraceNotFound
+from leyden_store.labels import Labelled
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import RunNotFound
 from leyden_store.selection import Selection
-from leyden_store.triggers import TriggerNotFound
-from leyden_store.turns import PostedReward, Rollout
+from leyden_store.tree import SpanTree, build
+from leyden_store.turns import Rollout
 
 _OWN_FILES = {"style.css": "text/css", "page.js": "text/javascript"}
 _PAGE = 50
@@ -35,17 +33,19 @@ _GROUP = 64
 """Rollouts of a group that are read for its page and for advantages."""
 
 
-def router(store: LightningStore, decode: DecodeOne = str, fire: Callable[[str], None] | None = None) -> APIRouter:
+def router(store: LightningStore, decode: DecodeOne = str, work: Work | None = None) -> APIRouter:
     """The pages over a store.
 
     decode: a token id's text, for the training view; without a tokenizer the id itself stands there
-    fire:   lets a trigger train now, by name; None where nobody looks at triggers
+    work:   what the collector does for the page beside reading
     """
-    routes = APIRouter(include_in_schema=False, route_class=_PageRoute)
+    routes = APIRouter(include_in_schema=False, route_class=PageRoute)
+    routes.include_router(labelling.router(store))
+    routes.include_router(doing.router(store, work or Work()))
 
     @routes.get("/")
     def traces(request: Request, asked: Annotated[Asked, Depends()]) -> Response:
-        project = _project(request)
+        project, saved = project_of(request), store.queries.all()
         try:
             if asked.q:
                 found = store.search(
@@ -54,95 +54,65 @@ def router(store: LightningStore, decode: DecodeOne = str, fire: Callable[[str],
             else:
                 found = store.list_traces(asked.filter(store, project), limit=_PAGE, cursor=asked.cursor)
         except (QueryNotFound, QueryRefused) as error:
-            return _page("traces", 400, asked=asked, rows=[], older="", fault=str(error), queries=store.queries.all())
+            return page(request, "traces", 400, asked=asked, rows=[], older="", fault=str(error), queries=saved)
         older = f"?{urlencode({**asked.given(), 'cursor': found.cursor})}" if found.cursor else ""
-        return _page("traces", asked=asked, rows=found.rows, older=older, fault="", queries=store.queries.all())
+        return page(request, "traces", asked=asked, rows=found.rows, older=older, fault="", queries=saved)
 
     @routes.get("/traces/{trace_id}")
     def trace(request: Request, trace_id: str) -> Response:
-        tree = store.trace(trace_id)
-        project = _project(request)
-        if project and {span.project for span in tree.spans} != {project}:
-            raise TraceNotFound(f"no span of trace {trace_id!r} is stored; list traces with: leyden traces")
-        return _page("trace", tree=tree, bars=list(bars(tree)), whole=WIDTH)
+        tree = _tree(store, trace_id, project_of(request))
+        return page(request, "trace", tree=tree, bars=list(bars(tree)), whole=WIDTH)
 
     @routes.get("/rollouts/{rollout_id:path}")
     def rollout(request: Request, rollout_id: str) -> Response:
-        one, group = _rollout(store, rollout_id, _project(request))
+        project = project_of(request)
+        one, group = _rollout(store, rollout_id, project)
         view = training_view(one, group, Options(), decode)
         turns = {turn.span_id: turn for turn in one.turns}
-        return _page("rollout", rollout=one, said=list(conversation(one)), view=view, group=group, turns=turns)
-
-    @routes.post("/rollouts/{rollout_id:path}", dependencies=[Depends(from_this_page)])
-    def reward(
-        rollout_id: str,
-        value: Annotated[float, Form(allow_inf_nan=False)],
-        name: Annotated[str, Form(min_length=1)] = "reward",
-        span: Annotated[str, Form(pattern=r"^([0-9a-f]{32}/[0-9a-f]{16})?$")] = "",
-        explanation: Annotated[str, Form()] = "",
-    ) -> Response:
-        trace_id, _, span_id = span.partition("/")
-        given = PostedReward(
-            name=name,
-            value=value,
-            rollout_id=rollout_id,
-            trace_id=trace_id,
-            span_id=span_id,
-            source="page",
-            explanation=explanation,
-        )
-        store.add_rewards([given])
-        return RedirectResponse(f"/rollouts/{quote(rollout_id)}", 303)
+        labels = [said for said in store.labels.of(Labelled(project, one.rollout_id)) if said["kind"] != "score"]
+        said = list(conversation(one))
+        return page(request, "rollout", rollout=one, said=said, view=view, group=group, turns=turns, labels=labels)
 
     @routes.get("/groups/{group_id:path}")
     def group(request: Request, group_id: str, a: str = "", b: str = "") -> Response:
-        found = _group(store, group_id, _project(request))
+        found = _group(store, group_id, project_of(request))
         if not found:
             raise QueryNotFound(f"no rollout of the group {group_id!r} is stored")
         by_id = {one.rollout_id: one for one in found}
         sides = [(by_id[name], list(conversation(by_id[name]))) for name in (a, b) if name in by_id]
-        return _page("group", group_id=group_id, rollouts=found, sides=sides, a=a, b=b)
+        same = shared(sides[0][1], sides[1][1]) if len(sides) == 2 else None
+        return page(request, "group", group_id=group_id, rollouts=found, sides=sides, same=same, a=a, b=b)
 
     @routes.get("/sessions")
     def sessions(request: Request, cursor: str = "") -> Response:
-        found = store.list_sessions(project=_project(request), limit=_PAGE, cursor=cursor)
+        found = store.list_sessions(project=project_of(request), limit=_PAGE, cursor=cursor)
         older = f"?{urlencode({'cursor': found.cursor})}" if found.cursor else ""
-        return _page("sessions", rows=found.rows, older=older)
+        return page(request, "sessions", rows=found.rows, older=older)
 
-    @routes.get("/queries")
-    def queries() -> Response:
-        return _page(
-            "queries",
-            queries=store.queries.all(),
-            triggers=store.triggers.all(),
-            firings=store.triggers.firings()[:_PAGE],
-            can_fire=fire is not None,
-        )
-
-    @routes.post("/triggers/{name}/run", dependencies=[Depends(from_this_page)])
-    def run_trigger(name: str) -> Response:
-        if fire is None:
-            raise HTTPException(409, "this collector does not look at triggers; run: leyden trigger run")
-        fire(name)
-        return RedirectResponse("/queries", 303)
-
-    @routes.get("/runs")
-    def runs() -> Response:
-        return _page("runs", runs=store.runs.all())
-
-    @routes.get("/runs/{run_id}")
-    def run(run_id: str) -> Response:
-        one = store.runs.get(run_id)
-        return _page("run", run=one, charts=charts.curves(store.runs.curve(one.run_id)))
+    @routes.get("/status")
+    def status(request: Request) -> Response:
+        return page(request, "status", collectors=collectors(store.connection), tables=store.stats_by("tables"))
 
     @routes.get("/static/{name}")
     def own_file(name: str) -> Response:
         if name not in _OWN_FILES:
-            raise HTTPException(404)
+            raise HTTPException(404, f"there is no {name!r}")
         path = Path(str(files("leyden_dashboards.trace_page") / "static" / name))
         return FileResponse(path, media_type=_OWN_FILES[name], headers=dict(HEADERS) | {"Cache-Control": "no-cache"})
 
     return routes
+
+
+def _tree(store: LightningStore, trace_id: str, project: str) -> SpanTree:
+    """A trace; for a key of one project by its whole id and of its spans alone. Raises TraceNotFound."""
+    if not project:
+        return store.trace(trace_id)
+    chosen = Selection("SELECT DISTINCT TraceId FROM traces WHERE TraceId = {id:String}", {"id": trace_id})
+    try:
+        return build(list(store.spans(chosen.of_project(project))))
+    except SelectionEmpty:
+        pass
+    raise TraceNotFound(f"no span of trace {trace_id!r} is stored for the project {project!r}")
 
 
 def _rollout(store: LightningStore, rollout_id: str, project: str) -> tuple[Rollout, list[Rollout]]:
@@ -164,58 +134,3 @@ def _read(store: LightningStore, selection: Selection) -> list[Rollout]:
         return list(store.rollouts(selection))
     except SelectionEmpty:
         return []
-
-
-def _project(request: Request) -> str:
-    """The project that the caller's key is for; "" is all. The collector's door leaves the grant on the request."""
-    return str(getattr(getattr(request.state, "grant", None), "project", ""))
-
-
-@cache
-def _templates() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("leyden_dashboards.trace_page"),
-        autoescape=select_autoescape(default=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "duration": wording.duration,
-        "moment": wording.moment,
-        "number": wording.number,
-        "pretty": wording.pretty,
-        "path": lambda text: quote(str(text), safe="/"),
-    }
-    return environment
-
-
-def _page(name: str, status: int = 200, **held: Any) -> HTMLResponse:
-    text = _templates().get_template(f"{name}.html").render(here=name, **held)
-    return HTMLResponse(text, status, dict(HEADERS))
-
-
-class _PageRoute(APIRoute):
-    """A route whose faults are pages too, not the API's JSON."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own handler, its errors shown."""
-        handle = super().get_route_handler()
-
-        async def shown(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except (TraceNotFound, QueryNotFound, RunNotFound, TriggerNotFound) as error:
-                return _page("fault", 404, fault=str(error))
-            except (QueryRefused, RequestValidationError) as error:
-                return _page("fault", 400, fault=_words(error))
-            except LeydenError as error:
-                return _page("fault", 503, fault=str(error))
-
-        return shown
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, RequestValidationError):
-        return "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
-    return str(error)

@@ -22,6 +22,14 @@ def moment(ns: int) -> str:
     return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}.{ns // 1_000_000 % 1000:03d}"
 
 
+def size(count: float) -> str:
+    """Bytes in the unit that fits, to three digits."""
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if count >= 1024**power:
+            return f"{count / 1024**power:.3g} {unit}"
+    return f"{count:.0f} B"
+
+
 def number(value: float | None) -> str:
     """To four digits; a dash for none."""
     return "–" if value is None else f"{value:.4g}"

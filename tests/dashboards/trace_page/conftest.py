@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
+from leyden_store.runs import Run
 from leyden_store.spans import AttributeValue, Span
 from tests.support.collector import Collector, ask
 from tests.support.otlp_making import NOW_NS, chat, make
@@ -18,6 +22,8 @@ PAYLOAD = (
 )
 LARGE_TRACE, LARGE_ROLLOUT = f"{77:032x}", "large"
 SPANS, TOKENS = 10_000, 100_000
+RUN = "20260101-000000-under-way"
+IMAGE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg=="
 GROUP = 3
 
 
@@ -26,13 +32,25 @@ def page_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The page of a running collector."""
     folder = tmp_path_factory.mktemp("page")
     with Collector(f"chdb://{folder}/store", folder) as up:
-        for spans in (_group(), _hostile(), _large()):
+        for spans in (_group(), _hostile(), _large(), _image()):
             assert ask(f"{up.url}/v1/traces", encode_traces(spans)).status == 200
         rewards = [{"rollout_id": f"task/{n}", "value": n % 2, "name": "reward"} for n in range(GROUP)]
         rewards += [{"rollout_id": PAYLOAD, "value": 1, "name": PAYLOAD, "explanation": PAYLOAD, "label": PAYLOAD}]
         assert httpx.post(f"{up.url}/api/rewards", json=rewards).status_code == 200
+        assert httpx.put(f"{up.url}/api/queries/shop", json={"where": "GroupId = 'task'"}).status_code == 200
+        hostile = {"where": "GroupId != '<script>'", "description": PAYLOAD}
+        assert httpx.put(f"{up.url}/api/queries/{quote(PAYLOAD, safe='')}", json=hostile).status_code in (200, 404)
         assert httpx.post(f"{up.url}/api/flush", timeout=60).status_code == 200
+        with LightningStore.open(up.dsn) as store:  # through the collector, as `leyden train` does
+            run = store.runs.start(Run(RUN, "trl-grpo", "m", query="shop", error=PAYLOAD, progress=0.5), [])
+            store.runs.metrics(run.run_id, [(step, {"loss": 1.0 / step, PAYLOAD: 1.0}) for step in (1, 2)])
         yield up.url
+
+
+@pytest.fixture(scope="session")
+def page_dsn(page_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The store of that collector."""
+    return f"chdb://{tmp_path_factory.getbasetemp()}/page0/store"
 
 
 def _in(spans: list[Span], rollout: str, group: str) -> list[Span]:
@@ -67,10 +85,17 @@ def _hostile() -> list[Span]:
 
 
 def _message(role: str, text: str) -> str:
-    import json
-
     image = {"type": "uri", "uri": "javascript:document.title='owned'", "modality": "image"}
     return json.dumps([{"role": role, "parts": [{"type": "text", "content": text}, image], "finish_reason": "stop"}])
+
+
+def _image() -> list[Span]:
+    """A user shows a picture of two by two points."""
+    shown = {"type": "blob", "mime_type": "image/png", "modality": "image", "content": IMAGE.partition(",")[2]}
+    message = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "what is it"}, shown]}])
+    return _in(
+        [make(1, trace=60), chat(2, trace=60, parent=1, attributes={"gen_ai.input.messages": message})], "seen", ""
+    )
 
 
 def _large() -> list[Span]:

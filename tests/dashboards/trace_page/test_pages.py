@@ -29,7 +29,7 @@ def listed(text: str) -> list[str]:
 def test_the_list_has_every_trace_newest_first(page_url: str) -> None:
     found = [int(trace, 16) for trace in listed(get(page_url, "/"))]
     assert found[:GROUP] == [3, 2, 1]
-    assert sorted(found) == [1, 2, 3, 50, 77]
+    assert sorted(found) == [1, 2, 3, 50, 60, 77]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_list_has_every_trace_newest_first(page_url: str) -> None:
         ("reward=reward%3E0.5&group=task", [2]),
         ("reward=reward<1&group=task", [3, 1]),
         ("status=error&group=task", [3, 2, 1]),
-        ("status=ok", [77]),
+        ("status=ok", [60, 77]),
         ("model=none", []),
     ],
 )
@@ -54,7 +54,7 @@ def test_words_find_the_span_that_holds_them(page_url: str) -> None:
 
 
 def test_a_filter_that_cannot_be_is_said_on_the_page(page_url: str) -> None:
-    assert "compares no reward; write &gt;0.5" in get(page_url, "/?reward=good", 400)
+    assert "is no comparison: write &#39;&gt;0.5&#39;" in get(page_url, "/?reward=good", 400)
     assert "no saved query is called" in get(page_url, "/?query=none", 400)
 
 
@@ -108,7 +108,7 @@ def test_nothing_stored_or_asked_gets_through_as_markup(page_url: str, path: str
 
 def test_a_reward_given_on_the_page_is_the_rollouts(page_url: str) -> None:
     answer = httpx.post(page_url + "/rollouts/task/1", data={"value": "0.25", "name": "taste"})
-    assert (answer.status_code, answer.headers["location"]) == (303, "/rollouts/task/1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/rollouts/task/1#labels")
     assert "taste 0.25" in get(page_url, "/rollouts/task/1")
     turn = f"{2:032x}/{2:016x}"
     assert httpx.post(page_url + "/rollouts/task/1", data={"value": "-1", "name": "tone", "span": turn}).is_redirect

@@ -48,15 +48,17 @@ class Policy:
 class Ran:
     """How a rollout ended.
 
-    output:   what the agent gave: a function's result, or what a command printed
-    error:    why it failed, in one line; None when it ended well
-    attempts: how often it was started
+    output:    what the agent gave: a function's result, or what a command printed
+    error:     why it failed, in one line; None when it ended well
+    attempts:  how often it was started
+    timed_out: whether it failed by taking too long
     """
 
     rollout_id: str
     output: Any | None
     error: str | None
     attempts: int = 1
+    timed_out: bool = False
 
 
 class RunnerConfig(BaseModel):

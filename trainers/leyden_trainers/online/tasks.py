@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from leyden_exporters.curation.candidates import text_of
+from leyden_store.lightning import LightningStore
+from leyden_store.selection import Selection
 from leyden_trainers.errors import TasksInvalid
 
 
@@ -51,6 +55,28 @@ def read_tasks(path: str | Path) -> list[Task]:
     if not found:
         raise TasksInvalid(f'{path} holds no task: write lines such as {{"id": "t1", "input": "…"}}')
     return list(found.values())
+
+
+def tasks_of(store: LightningStore, selection: Selection) -> list[Task]:
+    """The tasks of stored rollouts: what the user last said before the first reply. Rollouts of a group have one.
+
+    Raises TasksInvalid when no rollout says any, SelectionEmpty when nothing is selected.
+    """
+    found: dict[str, Task] = {}
+    for rollout in chain.from_iterable(store.rollout_batches(selection)):
+        said = next((text for turn in rollout.turns[:1] if (text := _asked(turn.messages))), None)
+        if said is not None:
+            name = rollout.group_id or _hash(said)
+            found.setdefault(name, Task(name, said))
+    if not found:
+        raise TasksInvalid("none of the selected rollouts says what its task was: give a file, --set tasks=FILE")
+    return list(found.values())
+
+
+def _asked(messages: Sequence[Mapping[str, Any]]) -> str | None:
+    """The text of the last user message."""
+    last = next((message for message in reversed(messages) if message.get("role") == "user"), None)
+    return (text_of(last) or None) if last else None
 
 
 def _task(line: str, place: str) -> Task:

@@ -1,4 +1,4 @@
-// Keys for the page; everything works without them.
+// Keys for the page, and what is under way kept up to date; everything works without them.
 "use strict";
 
 const typing = (element) => element.closest("input, select, textarea, button") !== null;
@@ -44,3 +44,27 @@ function openTarget() {
 }
 addEventListener("hashchange", openTarget);
 openTarget();
+
+// Parts marked data-live are asked for again while one says data-again (every so many seconds, 2 if it does not say).
+// What comes is the collector's own page, escaped as the first one was; scripts in it would not run.
+function keepUp() {
+  const again = document.querySelector("[data-again]");
+  if (again) setTimeout(async () => {
+    try {
+      const answer = document.hidden ? null : await fetch(location.href);
+      if (answer && answer.ok) renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch { /* the collector is away: it is asked again */ }
+    keepUp();
+  }, 1000 * (Number(again.dataset.again) || 2));
+}
+
+function renew(fresh) {
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const now = fresh.getElementById(part.id);
+    if (!now) continue;
+    if (now.innerHTML !== part.innerHTML) part.replaceChildren(...now.childNodes);
+    part.toggleAttribute("data-again", now.hasAttribute("data-again"));
+    if (now.dataset.again) part.dataset.again = now.dataset.again;
+  }
+}
+keepUp();

@@ -58,7 +58,7 @@ CREATE OR REPLACE FUNCTION leyden_is_content AS (key, text) ->
                'langfuse.observation.input', 'langfuse.observation.output', 'langfuse.trace.input', 'langfuse.trace.output',
                'mlflow.spanInputs', 'mlflow.spanOutputs', 'pydantic_ai.all_messages', 'all_messages_events', 'events',
                'tool_arguments', 'tool_response', 'agentlightning.operation.input', 'agentlightning.operation.output')
-    OR match(key, '^(llm\\.(input_messages|output_messages|tools|request\\.functions)|gen_ai\\.(prompt|completion)|leyden\\.choice)\\.');
+    OR match(key, '^((llm\\.(input_messages|output_messages|tools|request\\.functions)|leyden\\.choice)\\.|gen_ai\\.(prompt|completion)\\.[0-9])');
 
 -- The few attributes that feed the typed columns: picked out once, so that each lookup scans a handful. A name is a text
 -- or a whole number; true, 0.5 or a list names nothing.

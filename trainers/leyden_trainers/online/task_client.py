@@ -1,0 +1,126 @@
+"""The collector's task queue as trainers and workers ask it: batches, and leases on their rollouts."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote
+
+from leyden_instrumentation import collector_address
+from leyden_trainers.errors import LeaseOver, QueueRefused, QueueUnreachable
+from leyden_trainers.online.runner import Assignment, Policy, Ran
+from leyden_trainers.online.tasks import Task
+
+_ANSWER_S = 30.0
+"""How long an answer may take beyond what was agreed to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A rollout in this worker's hands, for `lease_s` seconds unless extended."""
+
+    lease_id: str
+    assignment: Assignment
+    policy: Policy
+    project: str
+    timeout_s: float
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """open: how many rollouts have not ended; ended: those that have, after the cursor given; cursor: the last's."""
+
+    open: int
+    ended: Sequence[Ran]
+    cursor: int
+
+
+class TaskClient:
+    """The queue of a collector. `LEYDEN_API_KEY`, or the headers for spans, say who asks.
+
+    Every call raises QueueUnreachable when it should be tried again later, QueueRefused when that would not help.
+    """
+
+    def __init__(self, collector: str) -> None:
+        self._url = collector.rstrip("/")
+        self._headers = {"Content-Type": "application/json", **_credentials(os.environ)}
+
+    def put(self, batch_id: str, work: Sequence[Assignment], policy: Policy, **terms: Any) -> None:
+        """Put a batch in; the same again changes nothing. terms: queue, project, timeout_s, lease_s, max_tries."""
+        rollouts = [asdict(one) for one in work]
+        self._ask("PUT", f"tasks/{quote(batch_id, safe='')}", {"rollouts": rollouts, "policy": asdict(policy), **terms})
+
+    def progress(self, batch_id: str, after: int, *, wait_s: float) -> Progress:
+        """What of a batch ended after a cursor; waits for something to."""
+        query = f"after={after}&wait_s={wait_s}&limit=1000"
+        told = self._ask("GET", f"tasks/{quote(batch_id, safe='')}?{query}", wait_s=wait_s)
+        ended = [
+            Ran(one["rollout_id"], one["output"], one["error"], max(1, one["tries"]), one["state"] == "timed_out")
+            for one in told["ended"]
+        ]
+        return Progress(told["open"], ended, told["ended"][-1]["cursor"] if ended else after)
+
+    def cancel(self, batch_id: str) -> None:
+        """End what of a batch has not ended."""
+        self._ask("DELETE", f"tasks/{quote(batch_id, safe='')}")
+
+    def lease(self, worker: str, queue: str, *, wait_s: float) -> Lease | None:
+        """A rollout to run; waits for one. None when there was none."""
+        asked = {"worker": worker, "queue": queue, "wait_s": wait_s}
+        for given in self._ask("POST", "leases", asked, wait_s=wait_s):
+            task = Task(**given["task"])
+            assignment = Assignment(given["rollout_id"], given["group_id"], given["attempt"], task)
+            policy = Policy(**given["policy"])
+            return Lease(given["lease_id"], assignment, policy, given["project"], given["timeout_s"], given["lease_s"])
+        return None
+
+    def extend(self, lease_ids: Sequence[str]) -> set[str]:
+        """Keep leases; those that are over all the same."""
+        told: dict[str, str] = self._ask("POST", "leases/extend", {"lease_ids": list(lease_ids)})
+        return {lease_id for lease_id, state in told.items() if state != "held"}
+
+    def end(self, lease_id: str, ran: Ran) -> None:
+        """Say how a rollout ended. Raises LeaseOver when nobody wants to know any more."""
+        said = {"output": ran.output, "error": ran.error, "timed_out": ran.timed_out}
+        self._ask("POST", f"leases/{lease_id}/end", said)
+
+    def give_back(self, lease_id: str) -> None:
+        """Let another run the rollout. Raises LeaseOver when another may already."""
+        self._ask("POST", f"leases/{lease_id}/return", {})
+
+    def _ask(self, method: str, path: str, value: Any = None, *, wait_s: float = 0.0) -> Any:
+        url = f"{self._url}/api/{path}"
+        body = None if value is None else json.dumps(value).encode()
+        request = urllib.request.Request(url, body, self._headers, method=method)  # noqa: S310 - the user's collector
+        try:
+            with urllib.request.urlopen(request, timeout=wait_s + _ANSWER_S) as answer:  # noqa: S310
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                said = _said(error.read())
+            if error.code in (429, 502, 503, 504):
+                raise QueueUnreachable(f"the collector at {self._url} cannot answer: {said}") from error
+            refused = LeaseOver if error.code == 409 and path.startswith("leases/") else QueueRefused
+            raise refused(f"the collector at {self._url} refused: {said}") from error
+        except OSError as error:
+            raise QueueUnreachable(f"no collector answers at {self._url}: {getattr(error, 'reason', error)}") from error
+        return json.loads(text) if text else None
+
+
+def _credentials(env: Mapping[str, str]) -> dict[str, str]:
+    if key := env.get("LEYDEN_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    return dict(collector_address.of(env).headers)
+
+
+def _said(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return body[:200].decode(errors="replace")
