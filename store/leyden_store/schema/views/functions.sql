@@ -33,10 +33,10 @@ CREATE OR REPLACE FUNCTION leyden_types AS (attributes) ->
          'Map(LowCardinality(String), LowCardinality(String))');
 
 -- Token arrays have columns of their own; what is none (a text, an empty list, mixed types) stays an attribute.
-CREATE OR REPLACE FUNCTION leyden_is_token_array AS (key, v) ->
+CREATE OR REPLACE FUNCTION leyden_is_token_array AS (key, list) ->
     key IN ('leyden.prompt_token_ids', 'leyden.response_token_ids', 'leyden.response_logprobs')
-    AND notEmpty((v).array_value.values)
-    AND arrayAll(e -> e.value = 'int_value' OR (e.value = 'double_value' AND key = 'leyden.response_logprobs'), (v).array_value.values);
+    AND notEmpty(list)
+    AND arrayAll(e -> e.value = 'int_value' OR (e.value = 'double_value' AND key = 'leyden.response_logprobs'), list);
 
 -- Token ids as text: three bytes an id, little-endian, in base64, so that four characters are one id. The text is cut first:
 -- a lambda that looks into the whole text would copy it for every id.
@@ -83,30 +83,24 @@ CREATE OR REPLACE FUNCTION leyden_is_erased AS (trace_id, rollout_id, session_id
           OR (rollout_id != '' AND sipHash64(rollout_id) IN (SELECT Hash FROM tombstones WHERE Kind = 'rollout'))
           OR (session_id != '' AND sipHash64(session_id) IN (SELECT Hash FROM tombstones WHERE Kind = 'session'))));
 
-CREATE OR REPLACE FUNCTION leyden_first AS (a, b, c, d, e, f) ->
-    multiIf(a != '', a, b != '', b, c != '', c, d != '', d, e != '', e, f);
-
 -- What kind of work a span did, in the words of gen_ai.operation.name.
 CREATE OR REPLACE FUNCTION leyden_operation AS (named) ->
-    multiIf(
-        named['gen_ai.operation.name'] != '', named['gen_ai.operation.name'],
-        named['openinference.span.kind'] != '',
-            transform(named['openinference.span.kind'],
-                      ['LLM', 'TOOL', 'AGENT', 'CHAIN', 'EMBEDDING', 'RETRIEVER', 'RERANKER'],
-                      ['chat', 'execute_tool', 'invoke_agent', 'invoke_workflow', 'embeddings', 'retrieval', 'rerank'],
-                      lower(named['openinference.span.kind'])),
-        named['llm.request.type'] != '', transform(named['llm.request.type'], ['completion', 'embedding'], ['text_completion', 'embeddings'], named['llm.request.type']),
-        named['traceloop.span.kind'] != '',
-            transform(named['traceloop.span.kind'], ['tool', 'agent', 'workflow', 'task'], ['execute_tool', 'invoke_agent', 'invoke_workflow', 'execute_task'], named['traceloop.span.kind']),
-        named['ai.operationId'] != '',
-            multiIf(endsWith(named['ai.operationId'], '.doGenerate') OR endsWith(named['ai.operationId'], '.doStream'), 'chat',
-                    named['ai.operationId'] = 'ai.toolCall', 'execute_tool',
-                    startsWith(named['ai.operationId'], 'ai.embed'), 'embeddings', 'invoke_agent'),
-        named['langfuse.observation.type'] != '',
-            transform(named['langfuse.observation.type'], ['generation', 'tool', 'agent', 'embedding', 'retriever'], ['chat', 'execute_tool', 'invoke_agent', 'embeddings', 'retrieval'], ''),
-        named['mlflow.spanType'] != '',
-            transform(replaceAll(named['mlflow.spanType'], '"', ''), ['CHAT_MODEL', 'LLM', 'TOOL', 'AGENT', 'EMBEDDING', 'RETRIEVER'], ['chat', 'chat', 'execute_tool', 'invoke_agent', 'embeddings', 'retrieval'], ''),
-        '');
+    firstNonDefault(
+        named['gen_ai.operation.name'],
+        transform(named['openinference.span.kind'],
+                  ['LLM', 'TOOL', 'AGENT', 'CHAIN', 'EMBEDDING', 'RETRIEVER', 'RERANKER'],
+                  ['chat', 'execute_tool', 'invoke_agent', 'invoke_workflow', 'embeddings', 'retrieval', 'rerank'],
+                  lower(named['openinference.span.kind'])),
+        transform(named['llm.request.type'], ['completion', 'embedding'], ['text_completion', 'embeddings']),
+        transform(named['traceloop.span.kind'], ['tool', 'agent', 'workflow', 'task'],
+                  ['execute_tool', 'invoke_agent', 'invoke_workflow', 'execute_task']),
+        multiIf(named['ai.operationId'] = '', '', match(named['ai.operationId'], '\\.do(Generate|Stream)$'), 'chat',
+                named['ai.operationId'] = 'ai.toolCall', 'execute_tool',
+                startsWith(named['ai.operationId'], 'ai.embed'), 'embeddings', 'invoke_agent'),
+        transform(named['langfuse.observation.type'], ['generation', 'tool', 'agent', 'embedding', 'retriever'],
+                  ['chat', 'execute_tool', 'invoke_agent', 'embeddings', 'retrieval'], ''),
+        transform(replaceAll(named['mlflow.spanType'], '"', ''), ['CHAT_MODEL', 'LLM', 'TOOL', 'AGENT', 'EMBEDDING', 'RETRIEVER'],
+                  ['chat', 'chat', 'execute_tool', 'invoke_agent', 'embeddings', 'retrieval'], ''));
 
 CREATE OR REPLACE FUNCTION leyden_of_place AS (values, places, place) -> arrayFilter((x, p) -> p = place, values, places);
 
