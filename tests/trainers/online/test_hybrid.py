@@ -115,8 +115,8 @@ def test_a_killed_workers_rollout_is_given_to_another_and_counted(
 ) -> None:
     """The first try of one rollout never ends; its worker is killed, and a second worker runs all that is left."""
     body = (
-        "first = value == 'hang' and not os.path.exists(folder + '/hung'); first and open(folder + '/hung', 'w').close();"
-        " time.sleep(60 if first else 0); return value"
+        "first = value == 'hang' and not os.path.exists(folder + '/hung');"
+        " first and open(folder + '/hung', 'w').close(); time.sleep(60 if first else 0); return value"
     )
     doomed = starting(body)
     found: list[Ran] = []
@@ -210,8 +210,8 @@ def test_a_collector_killed_and_started_again_costs_nothing(starting: Starting, 
 def test_what_cannot_be_is_said_in_a_line(collector: Collector, tmp_path: Path) -> None:
     with pytest.raises(QueueUnreachable, match="no collector answers at"):
         list(running("http://127.0.0.1:9", tmp_path, ["a"], patience_s=0.1))
+    runner = start_runner("hybrid", {"collector": collector.url})
     with pytest.raises(QueueRefused, match="every rollout_id once"):
-        runner = start_runner("hybrid", {"collector": collector.url})
         list(runner.run(work("a") * 2, POLICY))
     for arguments, code, said in (
         (("--agent", "nowhere.py:act"), 1, "there is no file nowhere.py"),
