@@ -108,11 +108,10 @@ def _tree(store: LightningStore, trace_id: str, project: str) -> SpanTree:
     if not project:
         return store.trace(trace_id)
     chosen = Selection("SELECT DISTINCT TraceId FROM traces WHERE TraceId = {id:String}", {"id": trace_id})
-    try:
-        return build(list(store.spans(chosen.of_project(project))))
-    except SelectionEmpty:
-        pass
-    raise TraceNotFound(f"no span of trace {trace_id!r} is stored for the project {project!r}")
+    spans = list(store.spans(chosen.of_project(project)))
+    if not spans:
+        raise TraceNotFound(f"no span of trace {trace_id!r} is stored for the project {project!r}")
+    return build(spans)
 
 
 def _rollout(store: LightningStore, rollout_id: str, project: str) -> tuple[Rollout, list[Rollout]]:

@@ -41,7 +41,7 @@ def test_a_span_is_scored_corrected_and_commented(page_url: str) -> None:
     assert "<img src=x" not in text
     shown = get(page_url, "/rollouts/task/0")
     assert "Good day." in shown
-    assert 'by page' in shown
+    assert "by page" in shown
 
 
 def test_a_rollout_is_commented_on_its_page(page_url: str) -> None:
@@ -70,8 +70,8 @@ def test_what_is_not_there_cannot_be_labelled(page_url: str) -> None:
 
 
 def test_a_query_is_exported_watched_and_downloaded(page_url: str) -> None:
-    assert '<option selected>trl-sft</option>' in get(page_url, "/queries/shop")
-    assert '<option selected>turns</option>' in get(page_url, "/queries/shop?format=turns")
+    assert "<option selected>trl-sft</option>" in get(page_url, "/queries/shop")
+    assert "<option selected>turns</option>" in get(page_url, "/queries/shop?format=turns")
     at = sent(page_url, "/export/shop", format="turns")
     text = until(page_url, at, "done")
     assert "data-again" not in text
