@@ -241,11 +241,7 @@ Name = Annotated[str, InPath(max_length=200)]
 
 def router(trainings: Trainings) -> APIRouter:
     """The routes. Training reads content and leaves a checkpoint, so it needs the scopes read and write."""
-    said = {
-        409: {"model": Error, "description": "Not now"},
-        501: {"model": Error, "description": "Nothing to train with"},
-    }
-    routes = APIRouter(prefix="/api", tags=["runs"], responses=RESPONSES | said)
+    routes = APIRouter(prefix="/api", tags=["runs"], responses=RESPONSES | _MORE_RESPONSES)
 
     @routes.post("/queries/{name}/train", summary="Train on what a saved query selects", status_code=202)
     def train(grant: Asking, name: Name, given: TrainIn) -> dict[str, Any]:
