@@ -20,6 +20,7 @@ from leyden_store.connection import READ_ONLY, Connection, Settings, reading
 from leyden_store.datasets import Dataset, Datasets
 from leyden_store.dialects.genai_events import join_logs
 from leyden_store.errors import SelectionEmpty, TraceNotFound
+from leyden_store.evaluations import Evaluations
 from leyden_store.filters import Filters
 from leyden_store.guard import check, quoted
 from leyden_store.labels import Labels
@@ -56,6 +57,7 @@ class LightningStore:
         self.labels = Labels(connection)
         self.triggers = Triggers(connection)
         self.prompts = Prompts(connection)
+        self.evaluations = Evaluations(connection)
 
     @classmethod
     def open(cls, dsn: str | None = None) -> Self:

@@ -14,6 +14,7 @@ LeydenError                     (leyden_store.errors)
     ├── QueueUnreachable        no collector keeps the task queue at the address, or it cannot answer now
     ├── QueueRefused            the collector's task queue does not take what is asked; says why
     │   └── LeaseOver           a rollout is another worker's by now, or was called off
+    ├── EvaluationInvalid       an evaluation that says nothing, or two that cannot be compared; says why
     ├── EngineClosed            the policy server is stopping
     ├── UpstreamUnreachable     the server behind `leyden serve --upstream` does not answer; says why
     └── RequestRefused          a request to the policy server that it does not take
@@ -104,3 +105,7 @@ class UnknownModel(RequestRefused):
 
 class RequestUnsupported(RequestRefused):
     """A request asks for something the policy server does not do."""
+
+
+class EvaluationInvalid(TrainerError):
+    """An evaluation tells nothing, or cannot be compared with another."""

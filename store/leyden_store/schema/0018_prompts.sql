@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS evaluation_rollouts
     TaskId       String,
     Attempt      UInt32,
     RolloutId    String,
-    Outcome      LowCardinality(String), -- done, failed or unrecorded
+    Outcome      LowCardinality(String), -- done, failed, timed_out or incomplete
     Error        String CODEC(ZSTD(1)),
     Rewards      Map(LowCardinality(String), Float64),
     InputTokens  Nullable(UInt64),

@@ -134,7 +134,7 @@ class FunctionLane(Lane):
 
     def __init__(self, config: RunnerConfig) -> None:
         super().__init__(config)
-        self._at: tuple[str, str] | None = None
+        self._at: tuple[str, str, str] | None = None
         self._read = b""
 
     def _make(self, assignment: Assignment, policy: Policy, deadline: float) -> tuple[Any, str | None]:
@@ -158,8 +158,8 @@ class FunctionLane(Lane):
         return answer.get("output"), answer.get("error")
 
     def _ready(self, policy: Policy) -> subprocess.Popen[bytes]:
-        """A process that asks this server: the one there is, or a new one."""
-        at = (policy.base_url, policy.model)
+        """A process of that environment: the one there is, or a new one."""
+        at = (policy.base_url, policy.model, json.dumps(policy.prompts, sort_keys=True))
         if self._process is not None and self._process.poll() is None and self._at == at:
             return self._process
         self._end()

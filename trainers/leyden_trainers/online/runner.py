@@ -7,9 +7,10 @@ through here. Runners are plugins: classes under the entry point group `leyden.r
 from __future__ import annotations
 
 import difflib
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
@@ -37,11 +38,16 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The model to be asked. base_url: an OpenAI-compatible server's, with its /v1."""
+    """What agents are run under.
+
+    base_url: the model server's, OpenAI-compatible, with its /v1; "" leaves agents to what the environment says
+    prompts:  texts in place of the collector's prompts: name → {"version", "text"}, as `leyden.prompt` reads them
+    """
 
     base_url: str
     model: str
     version: str
+    prompts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +135,12 @@ def agent_environment(config: RunnerConfig, policy: Policy, assignment: Assignme
     if assignment is None:
         for name in ("LEYDEN_ROLLOUT_ID", "LEYDEN_GROUP_ID", "LEYDEN_ATTEMPT", "LEYDEN_POLICY_VERSION"):
             env.pop(name, None)
-    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
-        env[name] = policy.base_url
-    env["OPENAI_MODEL"] = policy.model
+    if policy.prompts:
+        env["LEYDEN_PROMPTS"] = json.dumps(policy.prompts)
+    if policy.base_url:
+        env |= dict.fromkeys(("OPENAI_BASE_URL", "OPENAI_API_BASE"), policy.base_url)
+    if policy.model:
+        env["OPENAI_MODEL"] = policy.model
     env.setdefault("OPENAI_API_KEY", "none")
     env.setdefault("OTEL_BSP_SCHEDULE_DELAY", _EXPORT_EVERY_MS)
     return env
