@@ -31,8 +31,8 @@ GROUP = 3
 
 
 @pytest.fixture(scope="session")
-def page_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The page of a running collector."""
+def page_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A running collector."""
     folder = tmp_path_factory.mktemp("page")
     with Collector(f"chdb://{folder}/store", folder) as up:
         for spans in (_group(), _hostile(), _large(), _image()):
@@ -47,13 +47,19 @@ def page_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with LightningStore.open(up.dsn) as store:  # through the collector, as `leyden train` does
             run = store.runs.start(Run(RUN, "trl-grpo", "m", query="shop", error=PAYLOAD, progress=0.5), [])
             store.runs.metrics(run.run_id, [(step, {"loss": 1.0 / step, PAYLOAD: 1.0}) for step in (1, 2)])
-        yield up.url
+        yield up
 
 
 @pytest.fixture(scope="session")
-def page_dsn(page_url: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The store of that collector."""
-    return f"chdb://{tmp_path_factory.getbasetemp()}/page0/store"
+def page_url(page_up: Collector) -> str:
+    """Its address."""
+    return page_up.url
+
+
+@pytest.fixture(scope="session")
+def page_dsn(page_up: Collector) -> str:
+    """Its store."""
+    return page_up.dsn
 
 
 def _in(spans: list[Span], rollout: str, group: str) -> list[Span]:

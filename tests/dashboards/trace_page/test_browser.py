@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from tests.dashboards.trace_page.conftest import LARGE_ROLLOUT, LARGE_TRACE, PAYLOAD, SPANS, TOKENS
+from leyden_store.lightning import LightningStore
+from tests.dashboards.trace_page.conftest import LARGE_ROLLOUT, LARGE_TRACE, PAYLOAD, RUN, SPANS, TOKENS
 from tests.support.browser import chromium
 
 VIEWS = {
@@ -21,7 +24,13 @@ VIEWS = {
     "group": "/groups/task?a=task/0&b=task/1",
     "sessions": "/sessions",
     "queries": "/queries",
+    "query": "/queries/shop",
+    "export": "/exports/",
+    "exports": "/exports",
+    "labels": f"/labels/{1:032x}/{4:016x}",
     "runs": "/runs",
+    "run": f"/runs/{RUN}",
+    "status": "/status",
 }
 
 
@@ -44,12 +53,25 @@ def page(browser: Browser) -> Iterator[Page]:
     assert faults == []
 
 
+@pytest.fixture(scope="module")
+def exported(page_url: str) -> str:
+    """An export that the page began, and labels on a span, so that their views show something."""
+    label = {"value": "0.5", "name": "tone", "correction": "Good day.", "comment": "Dry."}
+    assert httpx.post(f"{page_url}{VIEWS['labels']}", data=label).is_redirect
+    at: str = httpx.post(f"{page_url}/export/shop", data={"format": "trl-sft"}).headers["location"]
+    return at.removeprefix("/exports/")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_each_view_is_accessible_in_either_scheme(browser: Browser, page_url: str, view: str, scheme: str) -> None:
+def test_each_view_is_accessible_in_either_scheme(
+    browser: Browser, page_url: str, exported: str, view: str, scheme: str
+) -> None:
     """axe-core's rules of WCAG 2.1 A and AA, contrast included. LEYDEN_SCREENSHOTS=DIR keeps a picture of each."""
     tab = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
-    tab.goto(page_url + VIEWS[view])
+    tab.goto(page_url + VIEWS[view] + (exported if view == "export" else ""))
+    if view == "export":
+        tab.get_by_role("link", name="Download").wait_for()
     if view == "trace":
         tab.keyboard.press("o")
     if folder := os.environ.get("LEYDEN_SCREENSHOTS"):
@@ -92,17 +114,80 @@ def test_keys_search_move_and_open(page: Page, page_url: str) -> None:
     assert page.locator("details[open]").count() == 0
 
 
-def test_a_reward_is_given_by_the_form(page: Page, page_url: str) -> None:
+def test_a_label_is_given_by_the_form(page: Page, page_url: str) -> None:
     page.goto(f"{page_url}/rollouts/task/2")
     page.get_by_label("Name").fill("style")
-    page.get_by_label("Value").fill("0.75")
+    page.get_by_label("Score").fill("0.75")
     page.get_by_label("Why").fill("clear & short")
+    page.get_by_label("Comment").fill("Well done.")
     page.get_by_role("button", name="Give").click()
-    assert "style 0.75 clear & short by page" in " ".join(page.locator("ul.rewards").inner_text().split())
+    page.wait_for_url("**#labels")
+    assert "style 0.75 clear & short by page" in " ".join(page.locator("ul.rewards").first.inner_text().split())
+    assert "Well done." in page.locator("ul.rewards").last.inner_text()
+
+
+def test_a_span_is_corrected_from_its_trace_with_the_keyboard(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/traces/{2:032x}#s{4:016x}")
+    page.locator("li:target").get_by_role("link", name="labels").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Correction").focus()
+    page.keyboard.type("Better words / j k")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("Better words / j k").wait_for()
+
+
+def test_an_export_is_begun_and_seen_to_its_end_without_a_reload(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/queries/shop?format=turns#export")
+    assert page.get_by_label("Format").input_value() == "turns"
+    page.get_by_role("button", name="Export").click()
+    page.wait_for_url("**/exports/*")
+    with page.expect_download() as taken:
+        page.get_by_role("link", name="Download").click()
+    assert len(Path(taken.value.path()).read_text().splitlines()) == 6
+
+
+def test_a_run_s_curves_and_progress_move_by_themselves(page: Page, page_url: str, page_dsn: str) -> None:
+    page.goto(f"{page_url}/queries/shop?trainer=trl-grpo&model=tiny#train")  # as Grafana links to it
+    assert page.get_by_label("Trainer").input_value() == "trl-grpo"
+    assert page.get_by_label("Model").input_value() == "tiny"
+    page.get_by_role("link", name=RUN).click()
+    page.get_by_text("running, 50 %").wait_for()
+    page.evaluate("window.here = true")
+    with LightningStore.open(page_dsn) as store:
+        run = store.runs.get(RUN)
+        store.runs.metrics(RUN, [(step, {"kl": 0.1 * step}) for step in (1, 2, 3)])
+        store.runs.beat(replace(run, progress=0.75))
+        page.get_by_text("running, 75 %").wait_for()
+        page.locator("figure", has_text="kl").locator("polyline").wait_for()
+        store.runs.beat(run)
+    assert page.evaluate("window.here")
+    assert page.get_by_role("progressbar").get_attribute("value") in ("0.5", "0.75")
+
+
+def test_an_image_in_a_message_is_shown(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/rollouts/seen")
+    assert page.locator("main img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 2
+
+
+def test_two_rollouts_part_where_they_differ(page: Page, page_url: str) -> None:
+    page.goto(f"{page_url}/groups/task?a=task/0&b=task/1")
+    assert page.get_by_text("Alike in the first 1 messages.").is_visible()
+    assert page.locator(".said > li:nth-child(2)").all_inner_texts() == ["They part here."] * 2
 
 
 @pytest.mark.parametrize(
-    "path", [f"/traces/{50:032x}", f"/rollouts/{quote(PAYLOAD)}", f"/groups/{quote(PAYLOAD)}", "/", "/?q=script"]
+    "path",
+    [
+        f"/traces/{50:032x}",
+        f"/rollouts/{quote(PAYLOAD)}",
+        f"/groups/{quote(PAYLOAD)}",
+        "/",
+        "/?q=script",
+        f"/runs/{RUN}",
+        "/queries",
+    ],
 )
 def test_a_hostile_span_runs_nothing(page: Page, page_url: str, path: str) -> None:
     page.goto(page_url + path)
