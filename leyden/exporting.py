@@ -225,7 +225,7 @@ def sha256_of(path: Path) -> str:
 
 def _kept(reports: Iterable[Report]) -> Iterator[SpanKey]:
     for report in reports:
-        yield from ((row.trace_id, row.span_id) for row in report.spans if row.reason is None)
+        yield from report.spans.kept_keys()
 
 
 def _summary(reports: list[Report], chosen: Chosen) -> str:

@@ -85,7 +85,9 @@ class SpanRows:
 
     def kept_keys(self) -> Iterator[tuple[str, str]]:
         """(trace id, span id) of every span that was kept."""
-        return ((row.trace_id, row.span_id) for row in self if row.reason is None)
+        for batch in self.batches():
+            kept = batch.filter(batch["reason"].is_null())
+            yield from zip(kept["trace_id"].to_pylist(), kept["span_id"].to_pylist(), strict=True)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows in the columns of `SPANS_SCHEMA`."""

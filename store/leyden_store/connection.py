@@ -26,7 +26,7 @@ from urllib3.exceptions import InsecureRequestWarning
 from leyden_store import dsn as dsns
 from leyden_store.errors import QueryFailed, StoreError, StoreUnreachable
 from leyden_store.guard import quoted
-from leyden_store.holder import Holder, HolderInfo, hold
+from leyden_store.holder import Holder, HolderInfo, hold, read_holder
 
 Parameters = Mapping[str, Any]
 Settings = Mapping[str, Any]
@@ -98,17 +98,34 @@ class Connection:
                 client = idle.get_nowait()
             except queue.Empty:
                 client = self._open(fixed)
+            gateway = self.gateway
             try:
                 yield client
             except ClickHouseError as error:
+                self._follow()
                 raise _translated(error, self.target) from error
             finally:
-                if self._closed:
+                if self._closed or self.gateway is not gateway:
                     client.close()
                 else:
                     idle.put(client)
         finally:
             self._permits.put(None)
+
+    def _follow(self) -> None:
+        """After an error: a collector that was started again has a gateway of its own, and another token."""
+        if self.gateway is None or not isinstance(self.target, dsns.Embedded):
+            return
+        held = read_holder(self.target.path)
+        if held is not None and held.url and held != self.gateway:
+            self.gateway = held
+            self._drain()
+
+    def _drain(self) -> None:
+        for idle in self._idle.values():
+            with suppress(queue.Empty):
+                while True:
+                    idle.get_nowait().close()
 
     def table(self, sql: str, parameters: Parameters | None = None, settings: Settings | None = None) -> pa.Table:
         """Run a SELECT; the result as an Arrow table, strings as utf-8."""
@@ -156,6 +173,12 @@ class Connection:
                 table, [[row[c] for c in columns] for row in rows], column_names=columns, settings={"async_insert": 0}
             )
 
+    def insert_table(self, table: str, rows: pa.Table) -> None:
+        """As `insert`, for many rows."""
+        if len(rows):
+            with self.client() as client:
+                client.insert_arrow(table, rows, settings={"async_insert": 0})
+
     def save(self, sql: str, path: Path) -> None:
         """Run a SELECT; its rows go to a new file on this machine, in Native format under zstd."""
         if isinstance(self.target, dsns.Embedded):  # its engine runs on this machine, here or in the collector
@@ -185,10 +208,7 @@ class Connection:
     def close(self) -> None:
         """Close every client and give the store up."""
         self._closed = True
-        for idle in self._idle.values():
-            with suppress(queue.Empty):
-                while True:
-                    idle.get_nowait().close()
+        self._drain()
         if self.holder:
             self.holder.release()
 

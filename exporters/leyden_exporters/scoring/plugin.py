@@ -91,6 +91,13 @@ class Plain:
         raise TypeError(f"{self.name} gave {type(found).__name__}, not a number, a Score or None")
 
 
+def is_reward_function(name: str) -> bool:
+    """Whether `find_reward` would look for a function of that name: it is ours, installed, or `module:function`."""
+    from leyden_exporters.scoring.builtin import BUILTIN
+
+    return ":" in name or name in BUILTIN or any(point.name == name for point in entry_points(group=GROUP))
+
+
 def find_reward(name: str, settings: Mapping[str, str]) -> RewardFunction:
     """The reward function of that name. `module:function` is imported.
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from leyden_exporters.report import Report, SpanRow
+from leyden_exporters.report import Report
+from leyden_exporters.span_rows import SPANS_SCHEMA
 
+_SPAN = [pa.field(name, pa.string(), nullable=False) for name in ("rollout_id", "trace_id", "span_id")]
 SCHEMA = pa.schema(
-    [
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("row", pa.int64(), nullable=False),
-        pa.field("rollout_id", pa.string(), nullable=False),
-        pa.field("trace_id", pa.string(), nullable=False),
-        pa.field("span_id", pa.string(), nullable=False),
-    ]
+    [pa.field("split", pa.string(), nullable=False), pa.field("row", pa.int64(), nullable=False), *_SPAN]
 )
 """`row` counts from 0 through the split's files in the order of their names."""
 
 NAME = "lineage.parquet"
 
-_AT_ONCE = 1 << 16
+_PAIR = "pair "
+"""How the detail of a span begins whose row is one of a pair: the row's number follows."""
+
+_NO_BRANCH = 1 << 31
+"""Above every branch's number."""
 
 
 class RowSpans:
@@ -35,52 +36,47 @@ class RowSpans:
     def add(self, split: str, report: Report) -> None:
         """The rows of one part. A report that does not say which row a span is in adds none."""
         places = row_places(report)
-        waiting: list[tuple[str, int, str, str, str]] = []
-        for place, row in places:
-            waiting.append((split, place, row.rollout_id, row.trace_id, row.span_id))
-            if len(waiting) == _AT_ONCE:
-                self._write(waiting)
-                waiting = []
-        self._write(waiting)
+        if len(places):
+            splits = pa.repeat(split, len(places))
+            self._writer.write_table(pa.Table.from_arrays([splits, *places.columns], schema=SCHEMA))
 
     def close(self) -> None:
         """Finish the file."""
         self._writer.close()
 
-    def _write(self, rows: list[tuple[str, int, str, str, str]]) -> None:
-        if rows:
-            columns = [
-                pa.array(values, kind.type) for values, kind in zip(zip(*rows, strict=True), SCHEMA, strict=True)
-            ]
-            self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
 
-
-def row_places(report: Report) -> Iterator[tuple[int, SpanRow]]:
+def row_places(report: Report) -> pa.Table:
     """The row of each span that was kept, by the order in which formats write: rollout by rollout, branch by branch.
 
-    A pair says its row itself; a span that names no branch is a row of its own.
+    A pair says its row itself; a span that names no branch is a row of its own. Columns of `SCHEMA`, without the split.
     """
-    start, rollout, members = 0, None, list[SpanRow]()
-    pairs: list[tuple[int, SpanRow]] = []
+    kept = _kept(report)
+    in_pairs = pc.starts_with(kept["detail"], _PAIR).fill_null(False)
+    others, pairs = kept.filter(pc.invert(in_pairs)), kept.filter(in_pairs)
+    numbers = pc.cast(pc.utf8_slice_codeunits(pairs["detail"], len(_PAIR)), pa.int64())
+    return pa.concat_tables([_rows(others, _places(others)), _rows(pairs, numbers).sort_by("row")])
 
-    def placed() -> Iterator[tuple[int, SpanRow]]:
-        branches = sorted({row.branch for row in members if row.branch is not None})
-        for at, row in enumerate(members):
-            yield start + (at if row.branch is None else branches.index(row.branch)), row
 
-    def rows() -> int:
-        branches = {row.branch for row in members if row.branch is not None}
-        return len(branches) or len(members)
+def _kept(report: Report) -> pa.Table:
+    """The spans in the output, as plain text and numbers."""
+    plain = pa.schema([field.with_type(_undictionaried(field.type)) for field in SPANS_SCHEMA])
+    return pa.Table.from_batches([b.filter(b["reason"].is_null()).cast(plain) for b in report.spans.batches()], plain)
 
-    for row in report.spans:
-        if row.reason is not None:
-            continue
-        if row.detail.startswith("pair "):
-            pairs.append((int(row.detail.removeprefix("pair ")), row))
-            continue
-        if row.rollout_id != rollout:
-            yield from placed()
-            start, rollout, members = start + rows(), row.rollout_id, []
-        members.append(row)
-    yield from placed()
-    yield from sorted(pairs, key=lambda pair: pair[0])
+
+def _undictionaried(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _places(kept: pa.Table) -> pa.Array:
+    """How many rows stand before each span's: one for each branch of each rollout before its own."""
+    rollouts = kept["rollout_id"].combine_chunks()
+    begins = np.ones(len(kept), bool)
+    begins[1:] = pc.not_equal(rollouts[1:], rollouts[:-1]).to_numpy(zero_copy_only=False)
+    branches = kept["branch"].fill_null(-1).to_numpy().astype(np.int64)
+    # A span without a branch counts as one of its own, after all real ones, by where it stands.
+    within = np.where(branches < 0, np.arange(len(kept)) + _NO_BRANCH, branches)
+    return pa.array(np.unique(np.cumsum(begins) * 2 * _NO_BRANCH + within, return_inverse=True)[1].astype(np.int64))
+
+
+def _rows(kept: pa.Table, numbers: pa.Array) -> pa.Table:
+    return pa.Table.from_arrays([numbers, *(kept[field.name] for field in _SPAN)], schema=SCHEMA.remove(0))
