@@ -39,10 +39,11 @@ class SinkSpan:
 class OtlpSink:
     """Listens on a free port of 127.0.0.1 as a context manager; `spans` is what has come in so far, by start time.
 
+    port: the one to listen on, where it matters
     headers, bodies: of each request, the body as sent before compression
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.headers: list[dict[str, str]] = []
         self.bodies: list[bytes] = []
         self._spans: list[SinkSpan] = []
@@ -65,7 +66,7 @@ class OtlpSink:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 

@@ -45,10 +45,14 @@ REPLY = {
 
 
 class ScriptedLlm:
-    """Listens on a free port of 127.0.0.1 as a context manager; gives its answers in turn, the last for ever."""
+    """Listens on a free port of 127.0.0.1 as a context manager; gives its answers in turn, the last for ever.
+
+    left: somebody went away while being answered
+    """
 
     def __init__(self, *answers: Answer) -> None:
         self.seen: list[Seen] = []
+        self.left = threading.Event()
         self._answers = list(answers) or [Answer(body=REPLY)]
         self._lock = threading.Lock()
         llm = self
@@ -63,9 +67,12 @@ class ScriptedLlm:
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     llm.seen.append(Seen(self.command, self.path, headers, body))
                     answer = llm._answers.pop(0) if len(llm._answers) > 1 else llm._answers[0]
-                self._answer(answer)
+                try:
+                    self._answer(answer)
+                except ConnectionError:
+                    llm.left.set()
 
-            do_GET = do_POST = do_DELETE = _serve
+            do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - names that the base class calls
 
             def _answer(self, answer: Answer) -> None:
                 if answer.status == 0:

@@ -25,7 +25,7 @@ from leyden_trainers.errors import (
 from leyden_trainers.policy_server.backend import Ask, Backend, Event, Reply, Stream
 from leyden_trainers.policy_server.naming import Caller, Naming, caller
 from leyden_trainers.policy_server.recording.recorder import Recorder, Recording
-from leyden_trainers.policy_server.replies import event
+from leyden_trainers.policy_server.replies import event, written
 from leyden_trainers.policy_server.visible import visible
 
 
@@ -102,7 +102,7 @@ class Front:
             self._end(recording, ("no_json", f"the answer, of status {reply.status}, is no JSON"))
             return Response(reply.body, reply.status, headers=_headers(reply))
         seen = reply.body if self.show_ids else visible(reply.body, reply.added)
-        content = json.dumps(seen, ensure_ascii=False, separators=(",", ":")).encode()
+        content = written(seen)
         if recording:
             recording.add(reply.body, len(content))
             self._end(recording, _refusal(reply))

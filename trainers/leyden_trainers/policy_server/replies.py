@@ -6,9 +6,10 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from leyden_trainers.policy_server.sampling import Response, Sampled
+if TYPE_CHECKING:  # an upstream is fronted without torch
+    from leyden_trainers.policy_server.sampling import Response, Sampled
 
 Chunk = dict[str, Any]
 DONE = b"data: [DONE]\n\n"
@@ -54,4 +55,13 @@ def usage(prompts: Sequence[Sequence[int]], sampled: int) -> dict[str, int]:
 
 def event(data: Any) -> bytes:
     """A server-sent event of JSON."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + written(data) + b"\n\n"
+
+
+def written(data: Any) -> bytes:
+    """A value as JSON."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can escape and UTF-8 cannot write
+        return json.dumps(data).encode()

@@ -19,6 +19,7 @@ import httpx
 from leyden_trainers.errors import UpstreamUnreachable
 from leyden_trainers.policy_server.backend import Ask, Event, Reply, Stream, begun
 from leyden_trainers.policy_server.fields import Fields
+from leyden_trainers.policy_server.replies import written
 
 _AGAIN = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
 _HOP = frozenset(
@@ -118,7 +119,7 @@ class Upstream:
 
     async def _answer(self, ask: Ask, body: Mapping[str, Any]) -> Reply | Stream:
         version = self.policy_version
-        answer = await self.hand_on("POST", ask.path, ask.headers, json.dumps(body).encode())
+        answer = await self.hand_on("POST", ask.path, ask.headers, written(body))
         told = answer.first.data if isinstance(answer, Stream) else _object(answer.body)
         version = str(told["policy_version"]) if told and told.get("policy_version") is not None else version
         if isinstance(answer, Reply) and told is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from leyden_trainers.policy_server.recording.telling import Choice
+from leyden_trainers.policy_server.recording.values import mapping, mappings, text
 
 Message = dict[str, Any]
 
@@ -13,7 +14,7 @@ Message = dict[str, Any]
 def prompts(path: str, body: Mapping[str, Any]) -> list[list[Message]]:
     """What a request says to the model, one list of messages a prompt. Ids alone are an empty one."""
     if path == "/chat/completions":
-        return [[_message(given) for given in body.get("messages") or () if isinstance(given, Mapping)]]
+        return [[_message(given) for given in mappings(body.get("messages"))]]
     if path == "/responses":
         return [items(body.get("input"), body.get("instructions"))]
     if path == "/embeddings":
@@ -41,7 +42,7 @@ def items(given: Any, instructions: Any = None) -> list[Message]:
     said = [_text("system", instructions)] if isinstance(instructions, str) and instructions else []
     if isinstance(given, str):
         return [*said, _text("user", given)]
-    return said + [_item(item) for item in given or () if isinstance(item, Mapping)]
+    return said + [_item(item) for item in mappings(given)]
 
 
 def _item(item: Mapping[str, Any]) -> Message:
@@ -52,7 +53,7 @@ def _item(item: Mapping[str, Any]) -> Message:
     if kind == "function_call_output":
         return {"role": "tool", "parts": [_result(item.get("call_id"), item.get("output"))]}
     if kind == "reasoning":
-        thought = "\n".join(str(part.get("text") or "") for part in item.get("summary") or ())
+        thought = "\n".join(text(part.get("text")) for part in mappings(item.get("summary")))
         return {"role": "assistant", "parts": [{"type": "reasoning", "content": thought}]}
     return _message(item)
 
@@ -65,8 +66,8 @@ def _message(given: Mapping[str, Any]) -> Message:
     if thought := given.get("reasoning_content") or given.get("reasoning"):
         parts.append({"type": "reasoning", "content": thought})
     parts += [{"type": "text", "content": content}] if isinstance(content, str) and content else _parts(content)
-    for call in given.get("tool_calls") or ():
-        function = call.get("function") or {}
+    for call in mappings(given.get("tool_calls")):
+        function = mapping(call.get("function"))
         made = {"id": call.get("id"), "name": function.get("name"), "arguments": function.get("arguments")}
         parts.append({"type": "tool_call", **made})
     return {"role": role, "parts": parts} | ({"name": given["name"]} if given.get("name") else {})
@@ -74,11 +75,7 @@ def _message(given: Mapping[str, Any]) -> Message:
 
 def _parts(content: Any) -> list[Any]:
     """Text parts under the convention's name; images and the like, for which it has none of OpenAI's, as they are."""
-    listed = content if isinstance(content, Sequence) and not isinstance(content, str) else ()
-    return [
-        {"type": "text", "content": part["text"]} if isinstance(part, Mapping) and "text" in part else part
-        for part in listed
-    ]
+    return [{"type": "text", "content": part["text"]} if "text" in part else part for part in mappings(content)]
 
 
 def _result(call_id: Any, content: Any) -> Message:

@@ -20,6 +20,7 @@ from leyden_instrumentation.packing import attribute as packed
 from leyden_trainers.policy_server.recording import messages
 from leyden_trainers.policy_server.recording.recorder import OPERATIONS, Recording
 from leyden_trainers.policy_server.recording.telling import Choice, Told
+from leyden_trainers.policy_server.recording.values import count, listed, mapping, number
 
 SCOPE = "leyden.serve"
 _SHORTEST_KEY = 8
@@ -58,10 +59,10 @@ def spans_of(recording: Recording) -> Iterator[Span]:
     for part in recording.parts:
         told.add(part)
     prompts = messages.prompts(recording.path, recording.body)
-    each = max(1, int(recording.body.get("n") or 1))
-    for number, prompt in enumerate(prompts):
-        chosen = [told.choices[i] for i in range(number * each, (number + 1) * each) if i in told.choices]
-        span_id = secrets.token_hex(8) if number else recording.span_id
+    each = max(1, count(recording.body.get("n")) or 1)
+    for place, prompt in enumerate(prompts):
+        chosen = [told.choices[i] for i in range(place * each, (place + 1) * each) if i in told.choices]
+        span_id = secrets.token_hex(8) if place else recording.span_id
         yield _span(recording, told, prompt, chosen, span_id, alone=len(prompts) == 1)
 
 
@@ -134,15 +135,13 @@ def _ids(choices: Sequence[Choice]) -> dict[str, Any]:
 
 
 def _params(body: Mapping[str, Any]) -> dict[str, Any]:
-    found = {f"gen_ai.request.{name}": body[key] for key, name in _PARAMS.items() if _is_number(body.get(key))}
+    found: dict[str, Any] = {f"gen_ai.request.{name}": number(body.get(key)) for key, name in _PARAMS.items()}
     stop = body.get("stop")
-    if stop:
-        found["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
+    found["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(map(str, listed(stop)))
     if body.get("stream"):
         found["gen_ai.request.stream"] = True
     for key in ("tool_choice", "response_format", "reasoning_effort"):
-        if body.get(key) is not None:
-            found[f"gen_ai.request.{key}"] = body[key] if isinstance(body[key], str) else _json(body[key])
+        found[f"gen_ai.request.{key}"] = body[key] if isinstance(body.get(key), str) else _json(body.get(key))
     return found
 
 
@@ -152,13 +151,13 @@ def _usage(usage: Mapping[str, Any], choices: Sequence[Choice], *, alone: bool) 
             "gen_ai.usage.input_tokens": len(choices[0].prompt_ids) or None if choices else None,
             "gen_ai.usage.output_tokens": sum(len(choice.token_ids) for choice in choices) or None,
         }
-    inputs = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-    outputs = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
+    inputs = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
+    outputs = mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     return {
-        "gen_ai.usage.input_tokens": usage.get("prompt_tokens", usage.get("input_tokens")),
-        "gen_ai.usage.output_tokens": usage.get("completion_tokens", usage.get("output_tokens")),
-        "gen_ai.usage.cache_read.input_tokens": inputs.get("cached_tokens") or None,
-        "gen_ai.usage.reasoning.output_tokens": outputs.get("reasoning_tokens") or None,
+        "gen_ai.usage.input_tokens": count(usage.get("prompt_tokens", usage.get("input_tokens"))),
+        "gen_ai.usage.output_tokens": count(usage.get("completion_tokens", usage.get("output_tokens"))),
+        "gen_ai.usage.cache_read.input_tokens": count(inputs.get("cached_tokens")) or None,
+        "gen_ai.usage.reasoning.output_tokens": count(outputs.get("reasoning_tokens")) or None,
     }
 
 
@@ -188,10 +187,6 @@ def _json(value: Any) -> str | None:
     return json.dumps(value, ensure_ascii=False) if value else None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _attributes(values: Mapping[str, Any]) -> Iterator[KeyValue]:
     """What is None or empty is left out."""
     return (KeyValue(key=key, value=_value(value)) for key, value in values.items() if value not in (None, "", []))
@@ -206,7 +201,7 @@ def _value(value: Any) -> AnyValue:
         return AnyValue(double_value=value)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return AnyValue(array_value=ArrayValue(values=map(_value, value)))
-    return AnyValue(string_value=str(value))
+    return AnyValue(string_value=str(value).encode("utf-8", "replace").decode())  # half a surrogate pair has no UTF-8
 
 
 def resource(project: str | None = None) -> dict[str, str]:

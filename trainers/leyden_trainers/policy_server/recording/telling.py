@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from leyden_trainers.policy_server.recording.values import count, integers, mapping, mappings, number, text
+
 
 @dataclass(slots=True)
 class Choice:
@@ -33,56 +35,57 @@ class Told:
     policy_version: str | int | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     choices: dict[int, Choice] = field(default_factory=dict)
-    output: list[Any] = field(default_factory=list)
+    output: list[Mapping[str, Any]] = field(default_factory=list)
     error: str | None = None
 
     def add(self, data: Mapping[str, Any]) -> None:
         """Take in a whole reply, one chunk of a stream, or one event of the Responses API's."""
         error = data.get("error")
         if error:
-            self.error = str(error.get("message") or error) if isinstance(error, Mapping) else str(error)
+            self.error = text(mapping(error).get("message")) or str(error)
         reply = data.get("response")
         if isinstance(reply, Mapping):  # the event that ends such a stream has all of it
             self.add(reply)
             return
-        self.id = data.get("id") or self.id
-        self.model = data.get("model") or self.model
+        self.id = text(data.get("id")) or self.id
+        self.model = text(data.get("model")) or self.model
         version = data.get("policy_version")
-        self.policy_version = self.policy_version if version is None else version
-        self.usage = data.get("usage") or self.usage
-        self.output = data.get("output") or self.output
-        for place, part in enumerate(data.get("choices") or ()):
-            choice = self.choices.setdefault(part.get("index", place), Choice())
-            choice.prompt_ids = part.get("prompt_token_ids") or data.get("prompt_token_ids") or choice.prompt_ids
+        self.policy_version = version if isinstance(version, str) else count(version) or self.policy_version
+        self.usage = mapping(data.get("usage")) or self.usage
+        self.output = mappings(data.get("output")) or self.output
+        prompt = integers(data.get("prompt_token_ids"))
+        for place, part in enumerate(mappings(data.get("choices"))):
+            index = count(part.get("index"))
+            choice = self.choices.setdefault(place if index is None else index, Choice())
+            # Text completions carry the prompt's ids per choice.
+            choice.prompt_ids = integers(part.get("prompt_token_ids")) or choice.prompt_ids
             _add(choice, part)
-        if data.get("prompt_token_ids"):
-            for choice in self.choices.values():
-                choice.prompt_ids = choice.prompt_ids or data["prompt_token_ids"]
+        for choice in self.choices.values() if prompt else ():
+            choice.prompt_ids = choice.prompt_ids or prompt
 
 
 def _add(choice: Choice, part: Mapping[str, Any]) -> None:
-    said = part.get("message") or part.get("delta") or {"content": part.get("text")}
+    said = mapping(part.get("message")) or mapping(part.get("delta")) or {"content": part.get("text")}
     if isinstance(said.get("content"), str):
         choice.content = (choice.content or "") + said["content"]
-    choice.reasoning += said.get("reasoning_content") or said.get("reasoning") or ""
-    choice.refusal += said.get("refusal") or ""
-    for place, call in enumerate(said.get("tool_calls") or ()):
-        known = choice.calls.setdefault(call.get("index", place), {"id": "", "name": "", "arguments": ""})
-        function = call.get("function") or {}
-        known["id"] = call.get("id") or known["id"]
-        known["name"] = function.get("name") or known["name"]
-        known["arguments"] += function.get("arguments") or ""
-    choice.finish_reason = part.get("finish_reason") or choice.finish_reason
-    choice.token_ids += part.get("token_ids") or ()
-    choice.logprobs += _logprobs(part.get("logprobs"))
+    choice.reasoning += text(said.get("reasoning_content")) or text(said.get("reasoning"))
+    choice.refusal += text(said.get("refusal"))
+    for place, call in enumerate(mappings(said.get("tool_calls"))):
+        index = count(call.get("index"))
+        known = choice.calls.setdefault(place if index is None else index, {"id": "", "name": "", "arguments": ""})
+        function = mapping(call.get("function"))
+        known["id"] = text(call.get("id")) or known["id"]
+        known["name"] = text(function.get("name")) or known["name"]
+        known["arguments"] += text(function.get("arguments"))
+    choice.finish_reason = text(part.get("finish_reason")) or choice.finish_reason
+    choice.token_ids += integers(part.get("token_ids"))
+    choice.logprobs += _logprobs(mapping(part.get("logprobs")))
 
 
-def _logprobs(given: Any) -> list[float]:
+def _logprobs(given: Mapping[str, Any]) -> list[float]:
     """Chat's `content[].logprob` or text completion's `token_logprobs`; none where one of them is no number."""
-    if not isinstance(given, Mapping):
-        return []
-    content = given.get("content")
-    values = given.get("token_logprobs") or []
-    if isinstance(content, list):
-        values = [token.get("logprob") for token in content if isinstance(token, Mapping)]
-    return [float(value) for value in values] if all(isinstance(value, int | float) for value in values) else []
+    values = given.get("token_logprobs")
+    if isinstance(given.get("content"), list):
+        values = [token.get("logprob") for token in mappings(given["content"])]
+    known = isinstance(values, list) and all(number(value) is not None for value in values)
+    return list(map(float, values or ())) if known else []
