@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leyden.cli._selecting import add_selection, selection_of
 from leyden.cli._shared import add_data_options, add_store, counted, data_options, open_store, print_json
+from leyden.collecting import collecting
 
 if TYPE_CHECKING:
     from leyden_exporters.report import Report
@@ -24,9 +26,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Every option of the command: a trigger keeps them for later, and checks them now."""
     add_store(parser)
-    add_selection(parser, required=True, data=True, model=False)
+    add_selection(parser, data=True, model=False)
     parser.add_argument(
-        "--trainer", required=True, metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay"
+        "--trainer", required=True, metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay, trl-grpo"
     )
     parser.add_argument("--model", required=True, metavar="M", help="the model to start from: a folder or a hub name")
     parser.add_argument(
@@ -45,7 +47,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from leyden_trainers.job import ended_by_sigterm, train
+    from leyden_trainers.job import CollectorAt, ended_by_sigterm, train
+    from leyden_trainers.plugin import OnlineTrainer, find_trainer
+
+    online = isinstance(find_trainer(args.trainer), OnlineTrainer)
+    selects = any((args.query, args.where, args.sql))
+    if not selects and not online:
+        print(f"leyden train: {args.trainer} needs --query, --where or --sql; see leyden train --help", file=sys.stderr)
+        return 2
 
     def on_data(report: Report) -> None:
         print(report.to_text(), file=sys.stderr)
@@ -54,17 +63,21 @@ def run(args: argparse.Namespace) -> int:
         said = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         print(f"step {step}  {said}", file=sys.stderr)
 
-    with ended_by_sigterm(), open_store(args.store) as store:
+    with ExitStack() as stack:
+        stack.enter_context(ended_by_sigterm())
+        collector = stack.enter_context(collecting(args.store)) if online else None
+        store = stack.enter_context(open_store(args.store))
         selection = selection_of(args, store, data=True, purpose="train")
         done = train(
             store,
-            selection,
+            selection if selects else None,
             trainer=args.trainer,
             model=args.model,
             out=args.out,
             sets=args.set,
             options=data_options(args, store, selection),
             announced=args.run_id,
+            collector=CollectorAt(collector.url, collector.token) if collector else None,
             watch=counted,
             on_data=on_data,
             on_metrics=on_metrics,

@@ -19,12 +19,13 @@ from rich.console import Console
 
 from leyden.demo import recipe
 from leyden.demo.outcome import measure
-from leyden.demo.processes import DemoFailed, finish, flags, serving
 from leyden.demo.sampling import Sampler
 from leyden.demo.tasks import tasks
 from leyden.draw import draw
 from leyden.exporting import export
 from leyden.posting import Collector
+from leyden.processes import finish, flags, serving
+from leyden_store.errors import LeydenError
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
 
@@ -35,7 +36,7 @@ _TRUE, _CONTROL = "reward", "shuffled"
 def run_demo(*, out: Path | None = None, seed: int = 0, as_json: bool = False) -> int:
     """Run the demo into `out` (default: a new folder under ./.leyden). 0 when it went through.
 
-    Raises DemoFailed when `out` is taken or a part does not do its work.
+    Raises DemoFailed when `out` is taken, ProcessFailed when a part does not do its work.
     """
     folder = (out or Path(f".leyden/demo-{datetime.now():%Y%m%d-%H%M%S}")).absolute()
     if folder.exists() and any(folder.iterdir()):
@@ -45,6 +46,10 @@ def run_demo(*, out: Path | None = None, seed: int = 0, as_json: bool = False) -
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
     return _Demo(folder, seed, Console(stderr=as_json), as_json).run()
+
+
+class DemoFailed(LeydenError):
+    """The demo cannot begin; says why."""
 
 
 class _Demo:

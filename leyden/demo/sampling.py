@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leyden.demo import agent
-from leyden.demo.processes import finish, flags
 from leyden.demo.tasks import Task, reward
 from leyden.posting import post_json
+from leyden.processes import finish, flags
 from leyden_instrumentation.launch import environment
 
 CONCURRENCY = 16

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+import pyarrow as pa
+
 from leyden_store import audit
 from leyden_store.audit import Action
 from leyden_store.connection import Connection
@@ -118,6 +120,13 @@ class Runs:
         asked = run.query or run.sql
         audit.done(self._connection, Action.TRAIN, f"run {run.run_id}, {run.trainer}, of {asked}", run.spans)
         return run
+
+    def uses(self, run: Run, spans: Sequence[SpanKey]) -> Run:
+        """Record the spans of a run that makes its own while it trains: all of them, at its end."""
+        if not spans or run.spans_hash == (hashed := spans_hash(spans)):
+            return run
+        record_lineage(self._connection, "run", run.run_id, spans)
+        return replace(run, spans=len(set(spans)), spans_hash=hashed)
 
     def beat(self, run: Run) -> Run:
         """Record that a run lives, and how far it is."""
@@ -232,10 +241,13 @@ def spans_hash(spans: Iterable[SpanKey]) -> str:
 
 def record_lineage(connection: Connection, kind: str, subject_id: str, spans: Iterable[SpanKey]) -> None:
     """Record which spans a run or a data set was made of."""
-    connection.insert(
-        "lineage",
-        [{"Kind": kind, "SubjectId": subject_id, "TraceId": t, "SpanId": s} for t, s in sorted(set(spans))],
-    )
+    keys = sorted(set(spans))
+    of = {"Kind": pa.repeat(kind, len(keys)), "SubjectId": pa.repeat(subject_id, len(keys))}
+    named = {
+        "TraceId": pa.array([t for t, _ in keys], pa.string()),
+        "SpanId": pa.array([s for _, s in keys], pa.string()),
+    }
+    connection.insert_table("lineage", pa.table({**of, **named}))
 
 
 def _run(row: Mapping[str, Any]) -> Run:

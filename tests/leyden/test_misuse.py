@@ -20,7 +20,7 @@ from tests.support.cli import Cli
         (["traces", "--limit", "x"], "invalid int value"),
         (["turns", "--query", "a", "--where", "b"], "not allowed with"),
         (["export", "--format", "turns"], "--out PATH"),
-        (["train", "--trainer", "trl-sft", "--model", "./m", "--out", "o"], "is required"),
+        (["train", "--trainer", "trl-sft", "--model", "./m", "--out", "o"], "needs --query, --where or --sql"),
         (["query", "save", "x"], "is required"),
     ],
 )

@@ -136,7 +136,8 @@ def _train(
         loss_type="grpo",  # a mean over rollouts; in TRL's own default, longer rollouts weigh more
         disable_dropout=True,  # or the ratio would not be 1 where nothing has changed
         bf16=torch.cuda.is_available(),
-        gradient_checkpointing=torch.cuda.is_available(),
+        gradient_checkpointing=None,
+        activation_checkpointing=torch.cuda.is_available(),
     )
     tokenizer = load_tokenizer(model)
     with quiet():

@@ -31,7 +31,7 @@ _MEAN_OF_ROWS = frozenset({"grpo", "sapo"})
 counts by itself, wherever it stands."""
 
 
-class OnlineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+class OnlineGRPOTrainer(GRPOTrainer):
     """GRPO whose rollouts come from `source`."""
 
     def __init__(
@@ -55,7 +55,7 @@ class OnlineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             )
         self._source = source
         self._logps: torch.Tensor | None = None
-        self.prepared: dict[str, list[Any]] = {}
+        self.prepared: dict[str, Any] = {}
 
     def save_weights(self, folder: Path) -> None:
         """Write the weights there are now as a model of its own, adapters merged in."""
@@ -76,7 +76,7 @@ class OnlineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             "env_mask": [row.mask for row in rows],
             "reward": [one.reward for one in step.copies] + [None] * (len(rows) - len(inputs)),
         }
-        padding = [{"prompt": ""} for _ in range(len(rows) - len(inputs))]
+        padding: list[dict[str, Any]] = [{"prompt": ""} for _ in range(len(rows) - len(inputs))]
         out: dict[str, Any] = super()._generate_and_score_completions([*map(dict, inputs), *padding])
         out["old_per_token_logps"] = out["sampling_per_token_logps"]
         out["advantages"] = out["advantages"][owners] * self._weights(rows, owners).to(out["advantages"])
@@ -95,7 +95,8 @@ class OnlineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         for owner, one in enumerate(step.copies):
             rows += one.rows[1:]
             owners += [owner] * len(one.rows[1:])
-        evenly = math.lcm(self.num_generations, self.args.steps_per_generation)
+        args: Any = self.args
+        evenly = math.lcm(args.num_generations, args.steps_per_generation)
         count = evenly * math.ceil(len(rows) / evenly)
         count = int(self.accelerator.gather(torch.tensor([count], device=self.accelerator.device)).max())
         missing = count - len(rows)
@@ -110,7 +111,8 @@ class OnlineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         device = self.accelerator.device
         rollouts = int(self.accelerator.gather((whole > 0).sum().reshape(1).to(device)).sum())
         everything = len(rows) * self.accelerator.num_processes
-        return tokens / whole[owners].clamp(min=1) * everything / max(rollouts, 1)
+        shares: torch.Tensor = tokens / whole[owners].clamp(min=1)
+        return shares.mul(everything / max(rollouts, 1))
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
@@ -118,7 +120,7 @@ class OnlineGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return found
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        loss: torch.Tensor = super()._compute_loss(model, inputs)
+        loss: torch.Tensor = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         assert self._logps is not None
         mask = (inputs["completion_mask"] * inputs["tool_mask"]).bool()
         old = inputs["old_per_token_logps"]
@@ -137,6 +139,7 @@ def earned(reward: Sequence[float | None], **_: Any) -> list[float | None]:
     return list(reward)
 
 
-def _prepared(_: list[Any], trainer: OnlineGRPOTrainer) -> dict[str, list[Any]]:
+def _prepared(_: list[str], trainer: GRPOTrainer) -> dict[str, Any]:
     """The rollout function that TRL asks: the rollouts are there already."""
+    assert isinstance(trainer, OnlineGRPOTrainer)
     return trainer.prepared

@@ -32,6 +32,9 @@ GROUP = "leyden.trainers"
 OnMetrics = Callable[[int, Mapping[str, float]], None]
 """Called with the optimiser step and what was measured, each time the trainer logs."""
 
+PROGRESS = "progress"
+"""Among what was measured: the share of the steps that are done."""
+
 
 def ignore(step: int, metrics: Mapping[str, float]) -> None:
     """The `OnMetrics` of who does not ask."""
@@ -86,8 +89,8 @@ class TrainResult:
     metrics: Mapping[str, float]
 
 
-class Trainer(Protocol):
-    """A way of training a model on rollouts: `prepare` makes the rows, `train` reads nothing else."""
+class Plugin(Protocol):
+    """What every trainer has."""
 
     name: str
     requires: frozenset[Requirement]
@@ -96,6 +99,10 @@ class Trainer(Protocol):
     def arguments_class(self) -> type[TrainingArguments]:
         """The class whose fields `--set` takes beside the config's own. Loads torch."""
         ...
+
+
+class Trainer(Plugin, Protocol):
+    """A way of training a model on rollouts: `prepare` makes the rows, `train` reads nothing else."""
 
     def prepare(self, rollouts: Iterable[Rollout], options: Options | None = None) -> tuple[pa.Table, Report]:
         """The rows this trainer trains on, and what became of each LLM span. Loads no torch.
@@ -111,7 +118,8 @@ class Trainer(Protocol):
 
         table: rows as `prepare` makes them
         model: folder or hub name to start from
-        out:   folder to write; it must not exist, and appears only when it is whole
+        out:   folder to write; it must not exist, and appears only when it is whole. A run that was cut off left a
+               state beside it (`checkpoints.partial_of`), and is gone on with: rows and settings must be its own
 
         Raises, before anything is loaded: RequirementMissing, ModelInvalid, OutputTaken; then SettingInvalid.
         """
@@ -140,16 +148,8 @@ class Surroundings:
 
 
 @runtime_checkable
-class OnlineTrainer(Protocol):
-    """A trainer whose rollouts are made while it trains: it prepares no rows, and gives back all that it asked for."""
-
-    name: str
-    requires: frozenset[Requirement]
-    Config: type[TrainerConfig]
-
-    def arguments_class(self) -> type[TrainingArguments]:
-        """See `Trainer`."""
-        ...
+class OnlineTrainer(Plugin, Protocol):
+    """A trainer whose rollouts are made while it trains."""
 
     def train_online(
         self,

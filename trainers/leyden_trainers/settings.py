@@ -12,18 +12,20 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from leyden_trainers.errors import SettingInvalid
-from leyden_trainers.plugin import Trainer, TrainerConfig
+from leyden_trainers.plugin import Plugin, TrainerConfig
 
 _OURS = {
     "output_dir": "the checkpoint goes to --out",
     "remove_unused_columns": "the trainer reads what it needs",
-    "resume_from_checkpoint": "start from the checkpoint with --model",
+    "resume_from_checkpoint": "go on with a run with --resume, or start from its checkpoint with --model",
+    "save_total_limit": "the newest state is kept, to go on from, until the run has ended",
+    "save_only_model": "a run can go on only from all of its state",
     "push_to_hub": "upload the checkpoint yourself when you have seen it",
 }
 """TrainingArguments that are not the user's to set, and why."""
 
 
-def config_from_sets(trainer: Trainer, sets: Iterable[str]) -> TrainerConfig:
+def config_from_sets(trainer: Plugin, sets: Iterable[str]) -> TrainerConfig:
     """The trainer's config from `key=value` texts. Raises SettingInvalid; an unknown key names the near ones."""
     own = {name: field.annotation for name, field in trainer.Config.model_fields.items() if name != "training"}
     values: dict[str, Any] = {}
@@ -49,7 +51,7 @@ def config_from_sets(trainer: Trainer, sets: Iterable[str]) -> TrainerConfig:
         raise SettingInvalid("; ".join(_fault(fault) for fault in error.errors())) from error
 
 
-def _arguments(trainer: Trainer) -> Mapping[str, Any]:
+def _arguments(trainer: Plugin) -> Mapping[str, Any]:
     """TrainingArguments by name, with their types."""
     cls = trainer.arguments_class()
     hints = typing.get_type_hints(cls)
@@ -74,7 +76,7 @@ def _read(key: str, kind: Any, text: str) -> Any:
     raise SettingInvalid(f"{key} cannot be {text!r}: it takes {_words(kind)}")
 
 
-def _unknown(trainer: Trainer, key: str, known: list[str]) -> str:
+def _unknown(trainer: Plugin, key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
     advice = f"did you mean {' or '.join(near)}?" if near else "see TrainingArguments in transformers"
     return f"{trainer.name} has no setting {key!r}: {advice}"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from leyden_store.errors import StoreError
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
 from leyden_trainers.errors import ServerLost
 from leyden_trainers.online.asking import ask
+
+T = TypeVar("T")
 
 _LOOK_EVERY_S = 0.05
 _CLOCKS_APART = timedelta(hours=2)
@@ -65,6 +68,17 @@ class Gathering:
                 break
             time.sleep(_LOOK_EVERY_S)
         return missing
+
+    def patiently(self, work: Callable[[], T], *, at_most_s: float) -> T:
+        """What `work` gives, which may be done twice; asked again while the store is away."""
+        deadline = time.monotonic() + at_most_s
+        while True:
+            try:
+                return work()
+            except StoreError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_LOOK_EVERY_S)
 
     def wait_for_rewards(self, rollouts: Iterable[str], *, at_most_s: float) -> None:
         """Wait until each of these rollouts has a reward of some name."""

@@ -119,6 +119,18 @@ class Rollouts:
         """What the store has of a step's rollouts."""
         ended = {one.rollout_id: ran[one.rollout_id].attempts - 1 for one in work if ran[one.rollout_id].error is None}
         missing = self._gathering.wait(ended, at_most_s=self._judging.wait_s)
+        return self._gathering.patiently(
+            lambda: self._told(work, ran, ended, missing, version), at_most_s=self._judging.wait_s
+        )
+
+    def _told(
+        self,
+        work: Sequence[Assignment],
+        ran: Mapping[str, Ran],
+        ended: Mapping[str, int],
+        missing: set[str],
+        version: int,
+    ) -> Step:
         late = self._late()
         self._unfinished |= {rollout_id: ended[rollout_id] for rollout_id in missing}
         wanted = ended.keys() - missing

@@ -85,16 +85,26 @@ class OwnServer:
     """`python -m leyden_trainers.policy_server` as a process; one that died is started again when weights are loaded.
 
     It begins to start at once, so that it is ready when the trainer is.
+
+    version: of the weights it is started with, which `as_given` serves
     """
 
-    def __init__(self, model: str, folder: Path, *, device: str = "cpu", seed: int | None = None) -> None:
+    def __init__(
+        self, model: str, folder: Path, *, device: str = "cpu", seed: int | None = None, version: str = ""
+    ) -> None:
         options = {"--model": model, "--port": "0", "--served-model-name": "policy", "--device": device}
         options |= {} if seed is None else {"--seed": str(seed)}
+        options |= {"--policy-version": version} if version else {}
+        self._version = version
         self._command = [sys.executable, "-m", "leyden_trainers.policy_server"]
         self._command += [word for option in options.items() for word in option]
         self._folder = folder
         self._at: AnyServer | None = None
         self._process, self._log = self._start()
+
+    def as_given(self) -> Policy:
+        """The weights it was started with. Raises ServerLost."""
+        return Policy(f"{self._url().rstrip('/').removesuffix('/v1')}/v1", "policy", self._version)
 
     def load(self, save: Save, version: int) -> Policy:
         """See `Serving`."""

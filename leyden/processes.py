@@ -1,4 +1,4 @@
-"""The demo's processes: started, waited for until they answer, and ended by their pid whatever happens."""
+"""Processes of ours beside a command: started, waited for until they answer, and ended by pid whatever happens."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import IO
 from leyden_store.errors import LeydenError
 
 
-class DemoFailed(LeydenError):
-    """A part of the demo did not do its work; says which, and its last words."""
+class ProcessFailed(LeydenError):
+    """A process did not do its work; says which, and its last words."""
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def serving(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -
             line = process.stdout.readline().strip()
             if not line:
                 process.wait()
-                raise DemoFailed(f"{arguments[0]} did not start: {_last_words(log)}")
+                raise ProcessFailed(f"{arguments[0]} did not start: {_last_words(log)}")
             yield line
         finally:
             process.terminate()
@@ -41,7 +41,7 @@ def serving(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -
 
 
 def finish(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
-    """Run `python -m …` to its end; what it printed. Raises DemoFailed with its last words when it fails."""
+    """Run `python -m …` to its end; what it printed. Raises ProcessFailed with its last words when it fails."""
     with tempfile.TemporaryFile("w+") as log:
         done = subprocess.run(
             [sys.executable, "-m", *arguments],
@@ -52,7 +52,7 @@ def finish(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) ->
             check=False,
         )
         if done.returncode:
-            raise DemoFailed(f"{' '.join(arguments[:2])} failed: {_last_words(log)}")
+            raise ProcessFailed(f"{' '.join(arguments[:2])} failed: {_last_words(log)}")
         return done.stdout
 
 
