@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from leyden_dashboards.model import Dashboard, Section
 from leyden_dashboards.panels import graph, lines, table
-from leyden_dashboards.variables import COMMON
+from leyden_dashboards.variables import COMMON, PAGE_URL
 
 PAGE = Dashboard(
     uid="leyden-agents",
     title="Agents and tools",
     description="Who calls what, and every tool's errors and latency.",
-    variables=COMMON,
+    variables=(*COMMON, PAGE_URL),
     sections=[
         Section(
             "Who calls what",

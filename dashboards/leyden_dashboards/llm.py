@@ -49,6 +49,7 @@ PAGE = Dashboard(
                 table(
                     "Cost by agent",
                     "cost/by_agent",
+                    opens="Agent",
                     units={"Cost": "currencyUSD", "Cost a rollout": "currencyUSD"},
                     description="Every agent's cost, and what one of its rollouts costs.",
                 ),
@@ -60,6 +61,7 @@ PAGE = Dashboard(
                 table(
                     "Models compared",
                     "llm/models",
+                    opens="Model",
                     units={
                         "Error rate": "percentunit",
                         "p50": "s",
@@ -69,6 +71,13 @@ PAGE = Dashboard(
                     },
                     description="Every model's LLM calls, and the mean reward of the rollouts that used it. "
                     "Tokens per second: output tokens over the time of the calls that reported them.",
+                ),
+                table(
+                    "Prompt versions compared",
+                    "llm/by_prompt",
+                    units={"Error rate": "percentunit", "p95": "s", "Cached": "percentunit", "Reward": "none"},
+                    description="Calls that name their prompt (gen_ai.prompt.name), by its version: their errors, "
+                    "tokens, share read from caches, and the mean reward of the rollouts that used it.",
                 ),
             ],
         ),

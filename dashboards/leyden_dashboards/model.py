@@ -97,9 +97,15 @@ class Panel:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     overrides: Sequence[Override] = ()
 
+    @property
+    def of_traces(self) -> bool:
+        """Whether what it shows was read from traces that the page's choices narrow: then they can be listed."""
+        return any("${project" in statement(query.sql) for query in self.queries)
+
     def to_json(self, x: int, y: int) -> Json:
         return {
             "id": _id(self.title),
+            "links": [_TO_TRACES] if self.of_traces else [],
             "type": str(self.kind),
             "title": self.title,
             "description": self.description,
@@ -145,6 +151,7 @@ class Variable:
     """A choice at the top of a page.
 
     sql: the file of the query behind it; without one it is a text box. many: several values, or All.
+    default: of a text box; hidden: set by the address alone.
     """
 
     name: str
@@ -152,18 +159,20 @@ class Variable:
     description: str
     sql: str = ""
     many: bool = True
+    default: str = ""
+    hidden: bool = False
 
     def to_json(self) -> Json:
         about: Json = {
             "name": self.name,
             "label": self.label,
             "description": self.description,
-            "hide": 0,
+            "hide": 2 if self.hidden else 0,
             "skipUrlSync": False,
         }
         if not self.sql:
-            empty = {"selected": True, "text": "", "value": ""}
-            return {**about, "type": "textbox", "query": "", "current": empty, "options": [empty]}
+            given = {"selected": True, "text": self.default, "value": self.default}
+            return {**about, "type": "textbox", "query": self.default, "current": given, "options": [given]}
         every = {"selected": True, "text": ["All"], "value": ["$__all"]}
         return {
             **about,
@@ -222,6 +231,19 @@ class Dashboard:
             "panels": panels,
         }
 
+
+_TO_TRACES: Json = {
+    "type": "link",
+    "title": "The traces behind this",
+    "url": "/d/leyden-traces?${__url_time_range}&${__all_variables}",
+    "icon": "",
+    "tags": [],
+    "asDropdown": False,
+    "includeVars": False,  # the address has them
+    "keepTime": False,
+    "targetBlank": False,
+    "tooltip": "",
+}
 
 _OTHER_PAGES: Json = {
     "type": "dashboards",

@@ -101,18 +101,21 @@ PAGE = Dashboard(
                 table(
                     "Agents",
                     "overview/by_agent",
+                    opens="Agent",
                     units={**_TIMES, "Without errors": "percentunit", "Reward": "none"},
                     description="Every agent's rollouts; an agent is the one its trace names, else its service.",
                 ),
                 table(
                     "Models",
                     "overview/by_model",
+                    opens="Model",
                     units={"Reward": "none", "Call p95": "s", "Error rate": "percentunit"},
                     description="Every model's calls, and the mean reward of the rollouts that used it.",
                 ),
                 table(
                     "Projects",
                     "overview/by_project",
+                    opens="Project",
                     units={**_TIMES, "Without errors": "percentunit", "Reward": "none"},
                     description="Every project's rollouts.",
                 ),

@@ -7,11 +7,18 @@ from typing import Any
 
 from leyden_dashboards.model import Format, Kind, Override, Panel, Query
 
-_TRACE_LINK = {
-    "title": "Show this trace",
-    "url": "/d/leyden-traces?${datasource:queryparam}&${__url_time_range}&var-trace=${__value.raw}",
-    "targetBlank": False,
-}
+_TRACES = "/d/leyden-traces?${datasource:queryparam}&${__url_time_range}"
+_VALUE = "${__value.raw:percentencode}"
+
+
+def link(title: str, url: str) -> dict[str, Any]:
+    """A link of a cell, whose value is `${__value.raw}` in the address."""
+    return {"title": title, "url": url, "targetBlank": False}
+
+
+def page_link(title: str, path: str) -> dict[str, Any]:
+    """A link of a cell to the collector's own page. path: from `/` to where the value stands."""
+    return link(title, f"${{page}}{path.replace('VALUE', _VALUE)}")
 
 
 def stat(title: str, sql: str, *, unit: str, description: str, width: int = 4, **defaults: Any) -> Panel:
@@ -36,12 +43,20 @@ def lines(title: str, sql: str, *, unit: str, description: str, name: str, width
 
 def table(
     title: str, sql: str, *, description: str, unit: str = "short", width: int = 24, height: int = 8,
-    units: dict[str, str] | None = None, trace: str = "", overrides: Sequence[Override] = (),
+    units: dict[str, str] | None = None, trace: str = "", opens: str = "", overrides: Sequence[Override] = (),
 ) -> Panel:  # fmt: skip
-    """Rows. units: of columns that differ from `unit`; trace: the column of trace ids, which link to the trace."""
+    """Rows. units: of columns that differ from `unit`.
+
+    trace: the column of trace ids, which link to the trace; opens: a column whose values are those of the variable that
+    is called as it is in lower case, and link to their traces
+    """
     found = [Override(column, {"unit": unit_of}) for column, unit_of in (units or {}).items()]
     if trace:
-        found.append(Override(trace, {"links": [_TRACE_LINK], "custom.width": 290}))
+        shown = link("Show this trace", f"{_TRACES}&var-trace=${{__value.raw}}")
+        links = [shown, page_link("Show it on the trace page", "/traces/VALUE")]
+        found.append(Override(trace, {"links": links, "custom.width": 290}))
+    if opens:
+        found.append(Override(opens, {"links": [link("Its traces", f"{_TRACES}&var-{opens.lower()}={_VALUE}")]}))
     options = {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "fields": ""}}
     custom = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": True}
     looks = {"custom": custom, "noValue": "–"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from leyden_dashboards.model import Dashboard, Section
 from leyden_dashboards.panels import heat, table, waterfall
-from leyden_dashboards.variables import COMMON, MIN_DURATION, SEARCH, TRACE
+from leyden_dashboards.variables import COMMON, MIN_DURATION, PAGE_URL, SEARCH, TRACE
 
 PAGE = Dashboard(
     uid="leyden-traces",
     title="Traces",
     description="The list of traces, and one trace as a waterfall.",
-    variables=(*COMMON, SEARCH, MIN_DURATION, TRACE),
+    variables=(*COMMON, SEARCH, MIN_DURATION, TRACE, PAGE_URL),
     sections=[
         Section(
             "Find",

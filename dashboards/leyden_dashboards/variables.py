@@ -17,6 +17,10 @@ COLLECTOR = Variable(
     "collector", "Collector", "Collectors (host and process) that wrote metrics.", "variables/collector"
 )
 TRACE = Variable("trace", "Trace id", "The trace shown in the waterfall: follow a trace id of the list.")
+PAGE_URL = Variable(
+    "page", "Trace page", "Where the collector's own page is, for links to it: traces, runs, the train form.",
+    default="http://127.0.0.1:4318", hidden=True,
+)  # fmt: skip
 
 COMMON = (PROJECT, SERVICE, AGENT, MODEL, GROUP)
 """On every page about rollouts."""

@@ -59,7 +59,10 @@ def _rollout(number: int, random: Random) -> list[Span]:
         "leyden.attempt": number // GROUPS,
         "leyden.policy.version": f"step-{number // 20}",
     }
-    call: dict[str, AttributeValue] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+    call: dict[str, AttributeValue] = {
+        "gen_ai.operation.name": "chat", "gen_ai.request.model": model,
+        "gen_ai.prompt.name": "solve", "leyden.prompt.version": number % 2 + 1,
+    }  # fmt: skip
     told: dict[str, AttributeValue] = {
         "gen_ai.usage.cost": 0.001 * (1 + number % 3),
         "gen_ai.usage.cache_read.input_tokens": 40,
@@ -103,6 +106,7 @@ def record_runs(store: LightningStore) -> list[Run]:
     """A run that succeeded, with curves, and one that failed; and the data set of the first."""
     spans = [(span.trace_id, span.span_id) for trace in rollouts() for span in trace if span.name.startswith("chat")]
     report = {"rollouts": ROLLOUTS, "llm_spans": 90, "kept": len(spans), "dropped": {"no_token_ids": 8, "failed": 2}}
+    store.queries.save("good", "SELECT DISTINCT TraceId FROM otel_traces WHERE RolloutId != ''", description="tried")
     begun = Run(new_id(), "torch-replay", "tiny-1", query="good", query_version=1, report=report, config={"lr": 1e-3})
     done = store.runs.start(begun, spans)
     store.runs.metrics(done.run_id, _curve())
@@ -146,4 +150,7 @@ def collector_samples() -> list[dict[str, object]]:
 
 def _curve() -> Iterable[tuple[int, dict[str, float]]]:
     for step in range(1, 21):
-        yield step, {"loss": 2.0 / step, "reward": step / 20, "learning_rate": 1e-3, "kl": 0.01 * step}
+        yield (
+            step,
+            {"loss": 2.0 / step, "reward": step / 20, "learning_rate": 1e-3, "kl": 0.01 * step, "staleness": step % 2},
+        )

@@ -164,3 +164,33 @@ def _captured() -> int:
     from leyden_store.otlp import decode_traces
 
     return sum(len(list(decode_traces(request))) for request in seeding.captures())
+
+
+def test_a_policy_s_drift_is_from_the_one_before_it(seeded: Seeded) -> None:
+    (row,) = ask_panel(seeded.url, "training/policy_drift", seeded.asked(**MATHS)).rows
+    assert (row["Policy version"], row["After"], row["Reply tokens"]) == ("step-1", "step-0", 0)
+    assert row["Log-probability"] == pytest.approx(-0.05)
+    means = [fsum(map(reward_of, range(a, a + 20))) / 20 for a in (0, 20)]
+    assert row["Reward"] == pytest.approx(means[1] - means[0])
+
+
+def test_a_call_is_as_many_versions_behind_as_came_since_its_own(seeded: Seeded) -> None:
+    rows = ask_panel(seeded.url, "training/behind", seeded.asked(**MATHS)).rows
+    assert [(row["mean"], int(row["most"])) for row in rows] == [(0.5, 1)]  # half the calls of the day are of step-0
+
+
+def test_prompt_versions_are_compared(seeded: Seeded) -> None:
+    rows = ask_panel(seeded.url, "llm/by_prompt", seeded.asked(**MATHS)).rows
+    assert [(row["Prompt"], row["Version"], int(row["Calls"])) for row in rows] == [
+        ("solve", "2", 40),
+        ("solve", "1", 40),
+    ]
+    for row, numbers in zip(rows, (range(1, 40, 2), range(0, 40, 2)), strict=True):
+        assert row["Reward"] == pytest.approx(fsum(map(reward_of, numbers)) / 20)
+
+
+def test_a_run_s_staleness_and_drift_are_by_step(seeded: Seeded) -> None:
+    stale = ask_panel(seeded.url, "training/staleness", seeded.asked()).rows
+    assert [row["versions"] for row in stale] == [step % 2 for step in range(1, 21)]
+    drift = ask_panel(seeded.url, "training/drift", seeded.asked()).rows
+    assert [row["kl"] for row in drift] == pytest.approx([0.01 * step for step in range(1, 21)])

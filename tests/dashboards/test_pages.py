@@ -78,6 +78,33 @@ def test_a_query_uses_only_its_page_s_variables(page: Dashboard) -> None:
 
 
 @each_page
+def test_a_link_uses_only_its_page_s_variables(page: Dashboard) -> None:
+    known = {variable.name for variable in page.variables} | {"datasource"}
+    made = json.dumps(page.to_json())
+    links = re.findall(r'"url": "([^"]*)"', made)
+    assert {name for url in links for name in re.findall(r"\$\{(\w+)", url) if not name.startswith("__")} <= known
+
+
+def test_from_every_panel_of_traces_its_traces_are_reached() -> None:
+    for page in PAGES:
+        for panel in page.to_json()["panels"]:
+            asks = json.dumps(panel.get("targets", []))
+            assert bool(panel.get("links")) == ("${project" in asks)
+
+
+def test_from_a_saved_query_the_train_form_is_reached_and_from_a_run_its_page() -> None:
+    (page,) = [page for page in PAGES if page.uid == "leyden-training"]
+    found = {
+        (panel.title, override.column): [link["url"] for link in override.properties["links"]]
+        for panel in page.panels()
+        for override in panel.overrides
+        if "links" in override.properties
+    }
+    assert "${page}/queries/${__value.raw:percentencode}#train" in found["Saved queries", "Query"]
+    assert "${page}/runs/${__value.raw:percentencode}" in found["Runs begun", "Run"]
+
+
+@each_page
 def test_ids_are_unique_and_panels_lie_side_by_side(page: Dashboard) -> None:
     panels = page.to_json()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)

@@ -22,7 +22,7 @@ PAYLOAD = (
 )
 LARGE_TRACE, LARGE_ROLLOUT = f"{77:032x}", "large"
 SPANS, TOKENS = 10_000, 100_000
-RUN = "20260101-000000-under-way"
+RUN, HOSTILE_RUN = "20260101-000000-under-way", "20260101-000001-hostile"
 IMAGE = (
     "data:image/png;base64,"
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGP4z8AARAwQCgAf7gP9i18U1AAAAABJRU5ErkJggg=="
@@ -45,8 +45,10 @@ def page_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         assert httpx.put(f"{up.url}/api/queries/{quote(PAYLOAD, safe='')}", json=hostile).status_code in (200, 404)
         assert httpx.post(f"{up.url}/api/flush", timeout=60).status_code == 200
         with LightningStore.open(up.dsn) as store:  # through the collector, as `leyden train` does
-            run = store.runs.start(Run(RUN, "trl-grpo", "m", query="shop", error=PAYLOAD, progress=0.5), [])
-            store.runs.metrics(run.run_id, [(step, {"loss": 1.0 / step, PAYLOAD: 1.0}) for step in (1, 2)])
+            store.runs.start(Run(RUN, "trl-grpo", "models/tiny", query="shop", query_version=1, progress=0.5), [])
+            store.runs.metrics(RUN, [(step, {"loss": 1.0 / step, "reward": 0.1 * step}) for step in range(1, 9)])
+            store.runs.start(Run(HOSTILE_RUN, PAYLOAD, PAYLOAD, query=PAYLOAD, error=PAYLOAD), [])
+            store.runs.metrics(HOSTILE_RUN, [(step, {PAYLOAD: 1.0}) for step in (1, 2)])
         yield up
 
 

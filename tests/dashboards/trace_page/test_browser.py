@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from leyden_store.lightning import LightningStore
-from tests.dashboards.trace_page.conftest import LARGE_ROLLOUT, LARGE_TRACE, PAYLOAD, RUN, SPANS, TOKENS
+from tests.dashboards.trace_page.conftest import HOSTILE_RUN, LARGE_ROLLOUT, LARGE_TRACE, PAYLOAD, RUN, SPANS, TOKENS
 from tests.support.browser import chromium
 
 VIEWS = {
@@ -185,7 +185,8 @@ def test_two_rollouts_part_where_they_differ(page: Page, page_url: str) -> None:
         f"/groups/{quote(PAYLOAD)}",
         "/",
         "/?q=script",
-        f"/runs/{RUN}",
+        "/runs",
+        f"/runs/{HOSTILE_RUN}",
         "/queries",
     ],
 )

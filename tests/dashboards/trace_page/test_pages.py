@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.dashboards.trace_page.conftest import GROUP, PAYLOAD
+from tests.dashboards.trace_page.conftest import GROUP, HOSTILE_RUN, PAYLOAD
 
 ROLLOUT = "/rollouts/task/0"
 
@@ -93,7 +93,8 @@ def test_what_is_not_there_is_said_on_a_page(page_url: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/?q=script", "/sessions", "/queries", "/runs", f"/traces/{50:032x}", f"/rollouts/{quote(PAYLOAD)}",
+    ["/", "/?q=script", "/sessions", "/queries", "/runs", f"/runs/{HOSTILE_RUN}", f"/labels/{50:032x}", "/status",
+     f"/traces/{50:032x}", f"/rollouts/{quote(PAYLOAD)}",
      f"/groups/{quote(PAYLOAD)}", f"/?agent={quote(PAYLOAD)}", f"/?reward={quote(PAYLOAD)}"],
 )  # fmt: skip
 def test_nothing_stored_or_asked_gets_through_as_markup(page_url: str, path: str) -> None:

@@ -3,6 +3,7 @@ SELECT
     StartedAt AS "Started",
     RunId AS "Run",
     Status AS "Status",
+    round(Progress, 2) AS "Progress",
     Trainer AS "Trainer",
     Model AS "Model",
     if(Query != '', concat(Query, ' v', toString(QueryVersion)), Sql) AS "Data",
