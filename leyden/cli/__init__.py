@@ -14,9 +14,12 @@ from typing import NoReturn
 
 from leyden.cli import (
     audit,
+    compare,
     datasets,
     demo,
     doctor,
+    evals,
+    evaluate,
     export,
     ingest,
     keys,
@@ -60,6 +63,9 @@ _COMMANDS = (
     score,
     train,
     trigger,
+    evaluate,
+    compare,
+    evals,
     runs,
     search,
     sessions,

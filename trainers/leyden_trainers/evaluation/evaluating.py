@@ -28,6 +28,7 @@ class Plan:
     tasks_from: the file or saved query of the tasks, to be told
     prompt:     the version that agents get for `leyden.prompt` of its name; None leaves it to its label
     checkpoint: the folder that the policy serves, "" for a model that was served already
+    reward:     the reward that decides; rollouts may have others beside it
     config:     further settings, to be told
     """
 
@@ -39,6 +40,7 @@ class Plan:
     prompt: Prompt | None = None
     checkpoint: str = ""
     attempts: int = 1
+    reward: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -62,7 +64,7 @@ def evaluate(plan: Plan, rolling: Rolling) -> Evaluation:
             prompt=prompt.name if prompt else "",
             prompt_version=str(prompt.version) if prompt else "",
             checkpoint=plan.checkpoint,
-            config={**plan.config, "attempts": plan.attempts},
+            config={**plan.config, "attempts": plan.attempts, "reward": plan.reward},
             code_version=version("leyden"),
         )
     )
@@ -79,9 +81,11 @@ def evaluate(plan: Plan, rolling: Rolling) -> Evaluation:
                     f"no rollout used the prompt {prompt.name!r}: the agent is to ask for it with "
                     f"leyden.prompt({prompt.name!r}).fill(…){_first_error(rollouts)}"
                 )
-        if not summary["rewards"]:
-            evaluations.fail(begun, f"no rollout has a reward{_first_error(rollouts)}", rollouts)
-            raise EvaluationInvalid(f"no rollout has a reward: name a function with --reward{_first_error(rollouts)}")
+        if not summary["rewards"] or plan.reward not in (None, *summary["rewards"]):
+            had = f"; they have {', '.join(summary['rewards'])}" if summary["rewards"] else ": name a function"
+            said = f"no rollout has a reward{f' {plan.reward!r}' if plan.reward else ''}{had}{_first_error(rollouts)}"
+            evaluations.fail(begun, said, rollouts)
+            raise EvaluationInvalid(said)
         return evaluations.succeed(begun, rollouts, summary)
     except EvaluationInvalid:
         raise

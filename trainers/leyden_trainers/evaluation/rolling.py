@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leyden_exporters.scoring import RewardFunction
@@ -36,6 +36,10 @@ WHERE Timestamp >= {since:DateTime} AND RolloutId IN {rollouts:Array(String)}
 """
 
 
+def _unwatched(ended: Iterable[Ran], _: int) -> Iterable[Ran]:
+    return ended
+
+
 @dataclass(frozen=True, slots=True)
 class Rolling:
     """How rollouts are made and judged.
@@ -43,6 +47,7 @@ class Rolling:
     function:      judges each rollout; None takes the rewards that the agent reports or somebody posts
     wait_s:        seconds to wait until rollouts that ended are stored whole
     reward_wait_s: seconds to wait for rewards that somebody posts
+    watch:         what rollouts pass through as they end, with how many there will be
     """
 
     runner: Runner
@@ -50,6 +55,7 @@ class Rolling:
     function: RewardFunction | None = None
     wait_s: float = 30.0
     reward_wait_s: float = 0.0
+    watch: Callable[[Iterable[Ran], int], Iterable[Ran]] = _unwatched
 
     def make(self, tasks: Sequence[Task], policy: Policy, *, session: str, attempts: int = 1) -> list[EvaluatedRollout]:
         """`attempts` rollouts of each task, in the order of the tasks. session: begins their ids, used by no other."""
@@ -58,7 +64,7 @@ class Rolling:
             for task in tasks
             for number in range(attempts)
         ]
-        ran = {one.rollout_id: one for one in self.runner.run(work, policy)}
+        ran = {one.rollout_id: one for one in self.watch(self.runner.run(work, policy), len(work))}
         ended = {name: one.attempts - 1 for name, one in ran.items() if one.error is None}
         missing = self.gathering.wait(ended, at_most_s=self.wait_s)
         done = ended.keys() - missing

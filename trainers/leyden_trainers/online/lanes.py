@@ -143,7 +143,7 @@ class FunctionLane(Lane):
             "rollout_id": assignment.rollout_id,
             "group_id": assignment.group_id,
             "attempt": assignment.attempt,
-            "policy_version": policy.version,
+            "policy_version": policy.version or None,
             "input": assignment.task.input,
         }
         assert process.stdin is not None

@@ -130,7 +130,7 @@ def agent_environment(config: RunnerConfig, policy: Policy, assignment: Assignme
         rollout_id=assignment.rollout_id if assignment else None,
         group_id=assignment.group_id if assignment else None,
         attempt=assignment.attempt if assignment else None,
-        policy_version=policy.version if assignment else None,
+        policy_version=(policy.version or None) if assignment else None,
     )
     if assignment is None:
         for name in ("LEYDEN_ROLLOUT_ID", "LEYDEN_GROUP_ID", "LEYDEN_ATTEMPT", "LEYDEN_POLICY_VERSION"):
