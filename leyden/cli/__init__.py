@@ -81,6 +81,7 @@ _EXTRA_OF = {
     "transformers": "trainers",
     "datasets": "trainers",
     "openai": "trainers",
+    "ray": "ray",
 }
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
@@ -42,14 +42,14 @@ class Progress:
 
 
 class TaskClient:
-    """The queue of a collector. `LEYDEN_API_KEY`, or the headers for spans, say who asks.
+    """The queue of a collector. `OTEL_EXPORTER_OTLP_HEADERS`, the headers of spans, say who asks.
 
     Every call raises QueueUnreachable when it should be tried again later, QueueRefused when that would not help.
     """
 
     def __init__(self, collector: str) -> None:
         self._url = collector.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **_credentials(os.environ)}
+        self._headers = {"Content-Type": "application/json", **collector_address.of(os.environ).headers}
 
     def put(self, batch_id: str, work: Sequence[Assignment], policy: Policy, **terms: Any) -> None:
         """Put a batch in; the same again changes nothing. terms: queue, project, timeout_s, lease_s, max_tries."""
@@ -111,12 +111,6 @@ class TaskClient:
         except OSError as error:
             raise QueueUnreachable(f"no collector answers at {self._url}: {getattr(error, 'reason', error)}") from error
         return json.loads(text) if text else None
-
-
-def _credentials(env: Mapping[str, str]) -> dict[str, str]:
-    if key := env.get("LEYDEN_API_KEY"):
-        return {"Authorization": f"Bearer {key}"}
-    return dict(collector_address.of(env).headers)
 
 
 def _said(body: bytes) -> str:
