@@ -1,26 +1,18 @@
-"""Arrow columns as Python rows, several times faster than `to_pylist` where rows hold maps and lists.
+"""Arrow columns as Python values, several times faster than `to_pylist` where rows hold maps and lists.
 
 Nested columns are turned flat, all values at once, and cut by their offsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
 
 
-def rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    """Each row by column name; a map is a list of its (key, value) pairs, as `to_pylist` gives it."""
-    names = batch.schema.names
-    for values in zip(*map(column, batch.columns), strict=True):
-        yield dict(zip(names, values, strict=True))
-
-
 def column(array: pa.Array) -> list[Any]:
-    """The column's values; None where it is null."""
+    """The column's values, as `to_pylist` gives them: None where it is null, a map as a list of (key, value) pairs."""
     kind = array.type
     if array.null_count:
         return array.to_pylist()  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -20,8 +20,7 @@ Pairs = Iterable[tuple[str, str]]
 def spans(table: pa.Table) -> Iterator[Span]:
     """Read the result of `queries/spans.sql`, in its order."""
     for batch in table.to_batches(max_chunksize=4096):
-        for row in _arrow.rows(batch):
-            yield _span(row)
+        yield from map(_span, *map(_arrow.column, batch.select(_COLUMNS).columns))
 
 
 def log_records(table: pa.Table) -> Iterator[LogRecord]:
@@ -38,62 +37,86 @@ def log_records(table: pa.Table) -> Iterator[LogRecord]:
         )
 
 
-def _span(row: Mapping[str, Any]) -> Span:
+_COLUMNS = (
+    "TraceId", "SpanId", "ParentSpanId", "SpanName", "StartNs", "Duration", "SpanKind", "TraceState", "StatusCode",
+    "StatusMessage", "ServiceName", "ScopeName", "ScopeVersion", "ResourceAttributes", "ResourceAttributeTypes",
+    "Attributes", "SpanAttributeTypes", "EventTimes", "EventNames", "EventAttributes", "EventAttributeTypes",
+    "EventDroppedAttributes", "LinkTraceIds", "LinkSpanIds", "LinkTraceStates", "LinkAttributes", "LinkAttributeTypes",
+    "LinkDroppedAttributes", "LinkFlags", "DroppedAttributes", "Project", "RolloutId", "GroupId", "Attempt",
+    "SessionId", "PolicyVersion", "PromptTokenIds", "ResponseTokenIds", "ResponseLogprobs", "UserId", "Flags",
+    "DroppedEvents", "DroppedLinks", "ScopeAttributes", "ScopeAttributeTypes", "ScopeDroppedAttributes",
+    "ScopeSchemaUrl", "ResourceDroppedAttributes", "ResourceSchemaUrl",
+)  # fmt: skip
+"""What a span is made of, in the order `_span` takes it."""
+
+
+def _span(
+    trace_id: str, span_id: str, parent_span_id: str, name: str, start_ns: int, duration: int, kind: str,
+    trace_state: str, status: str, status_message: str, service: str, scope_name: str, scope_version: str,
+    resource: Pairs, resource_types: Pairs, attributes: Pairs, types: Pairs,
+    event_times: Sequence[int], event_names: Sequence[str], event_pairs: Sequence[Pairs],
+    event_types: Sequence[Pairs], event_dropped: Sequence[int],
+    link_trace_ids: Sequence[str], link_span_ids: Sequence[str], link_states: Sequence[str],
+    link_pairs: Sequence[Pairs], link_types: Sequence[Pairs], link_dropped: Sequence[int], link_flags: Sequence[int],
+    dropped_attributes: int, project: str, rollout_id: str, group_id: str, attempt: int | None, session_id: str,
+    policy_version: str, prompt_ids: Sequence[int], response_ids: Sequence[int], logprobs: Sequence[float],
+    user_id: str, flags: int, dropped_events: int, dropped_links: int, scope: Pairs, scope_types: Pairs,
+    scope_dropped_attributes: int, scope_schema_url: str, resource_dropped_attributes: int, resource_schema_url: str,
+) -> Span:  # fmt: skip
+    events: tuple[Event, ...] = ()
+    links: tuple[Link, ...] = ()
+    if event_times:
+        dropped = _counts(event_dropped, len(event_times))
+        events = tuple(map(_event, event_times, event_names, event_pairs, event_types, dropped))
+    if link_trace_ids:
+        dropped, flagged = _counts(link_dropped, len(link_trace_ids)), _counts(link_flags, len(link_trace_ids))
+        links = tuple(map(_link, link_trace_ids, link_span_ids, link_states, link_pairs, link_types, dropped, flagged))
     return Span(
-        trace_id=row["TraceId"],
-        span_id=row["SpanId"],
-        parent_span_id=row["ParentSpanId"],
-        name=row["SpanName"],
-        start_ns=row["StartNs"],
-        end_ns=row["StartNs"] + row["Duration"],
-        kind=row["SpanKind"],
-        trace_state=row["TraceState"],
-        status=row["StatusCode"],
-        status_message=row["StatusMessage"],
-        service=row["ServiceName"],
-        scope_name=row["ScopeName"],
-        scope_version=row["ScopeVersion"],
-        resource=_attributes(row["ResourceAttributes"], row["ResourceAttributeTypes"]),
-        attributes=_attributes(row["Attributes"], row["SpanAttributeTypes"]),
-        events=tuple(_events(row)),
-        links=tuple(_links(row)),
-        dropped_attributes=row["DroppedAttributes"],
-        project=row["Project"],
-        rollout_id=row["RolloutId"],
-        group_id=row["GroupId"],
-        attempt=row["Attempt"],
-        session_id=row["SessionId"],
-        policy_version=row["PolicyVersion"] or None,
-        prompt_token_ids=row["PromptTokenIds"] or None,
-        response_token_ids=row["ResponseTokenIds"] or None,
-        response_logprobs=row["ResponseLogprobs"] or None,
-        user_id=row["UserId"],
-        flags=row["Flags"],
-        dropped_events=row["DroppedEvents"],
-        dropped_links=row["DroppedLinks"],
-        scope_attributes=_attributes(row["ScopeAttributes"], row["ScopeAttributeTypes"]),
-        scope_dropped_attributes=row["ScopeDroppedAttributes"],
-        scope_schema_url=row["ScopeSchemaUrl"],
-        resource_dropped_attributes=row["ResourceDroppedAttributes"],
-        resource_schema_url=row["ResourceSchemaUrl"],
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=parent_span_id,
+        name=name,
+        start_ns=start_ns,
+        end_ns=start_ns + duration,
+        kind=kind,
+        trace_state=trace_state,
+        status=status,
+        status_message=status_message,
+        service=service,
+        scope_name=scope_name,
+        scope_version=scope_version,
+        resource=_attributes(resource, resource_types),
+        attributes=_attributes(attributes, types),
+        events=events,
+        links=links,
+        dropped_attributes=dropped_attributes,
+        project=project,
+        rollout_id=rollout_id,
+        group_id=group_id,
+        attempt=attempt,
+        session_id=session_id,
+        policy_version=policy_version or None,
+        prompt_token_ids=prompt_ids or None,
+        response_token_ids=response_ids or None,
+        response_logprobs=logprobs or None,
+        user_id=user_id,
+        flags=flags,
+        dropped_events=dropped_events,
+        dropped_links=dropped_links,
+        scope_attributes=_attributes(scope, scope_types),
+        scope_dropped_attributes=scope_dropped_attributes,
+        scope_schema_url=scope_schema_url,
+        resource_dropped_attributes=resource_dropped_attributes,
+        resource_schema_url=resource_schema_url,
     )
 
 
-def _events(row: Mapping[str, Any]) -> Iterator[Event]:
-    columns = ("EventTimes", "EventNames", "EventAttributes", "EventAttributeTypes")
-    dropped = _counts(row["EventDroppedAttributes"], len(row["EventTimes"]))
-    for time, name, pairs, kinds, lost in zip(*(row[c] for c in columns), dropped, strict=True):
-        yield Event(time, name, _attributes(pairs, kinds), lost)
+def _event(time_ns: int, name: str, pairs: Pairs, types: Pairs, dropped: int) -> Event:
+    return Event(time_ns, name, _attributes(pairs, types), dropped)
 
 
-def _links(row: Mapping[str, Any]) -> Iterator[Link]:
-    columns = ("LinkTraceIds", "LinkSpanIds", "LinkTraceStates", "LinkAttributes", "LinkAttributeTypes")
-    dropped = _counts(row["LinkDroppedAttributes"], len(row["LinkTraceIds"]))
-    flags = _counts(row["LinkFlags"], len(row["LinkTraceIds"]))
-    for trace_id, span_id, state, pairs, kinds, lost, flag in zip(
-        *(row[c] for c in columns), dropped, flags, strict=True
-    ):
-        yield Link(trace_id, span_id, state, _attributes(pairs, kinds), lost, flag)
+def _link(trace_id: str, span_id: str, state: str, pairs: Pairs, types: Pairs, dropped: int, flags: int) -> Link:
+    return Link(trace_id, span_id, state, _attributes(pairs, types), dropped, flags)
 
 
 def _counts(found: Sequence[int], length: int) -> Sequence[int]:

@@ -171,6 +171,9 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     if "parts" not in raw:
         return [from_openai(raw, attribute)]
     role = str(raw.get("role") or "user")
+    lone = _lone_text(raw["parts"]) if role != "tool" else None
+    if lone is not None:  # as most messages are: what follows would say the same
+        return [{"role": role, "content": lone} | _named(raw)]
     results: list[dict[str, Any]] = []
     content: list[Any] = []
     calls: list[dict[str, Any]] = []
@@ -205,6 +208,19 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     if role == "tool" and not results:
         spoken["tool_call_id"] = str(raw.get("tool_call_id") or raw.get("id") or "")
     return [*results, spoken]
+
+
+def _lone_text(parts: Any) -> str | None:
+    """The text where that is all the parts say."""
+    if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], dict) and parts[0].get("type") == "text":
+        spoken = parts[0].get("text", parts[0].get("content"))
+        return spoken if isinstance(spoken, str) else None
+    return None
+
+
+def _named(raw: Mapping[str, Any]) -> dict[str, Any]:
+    name = raw.get("name")
+    return {"name": name} if isinstance(name, str) and name else {}
 
 
 def thought(content: Any) -> str:
