@@ -11,11 +11,11 @@ import importlib
 import inspect
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import wrapt
-from opentelemetry import context, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from leyden_instrumentation import settings, spans, tools
@@ -23,7 +23,7 @@ from leyden_instrumentation.api_keys import keys
 from leyden_instrumentation.exchange import Exchange
 from leyden_instrumentation.exchange_messages import MessagesExchange
 from leyden_instrumentation.late import stand_in
-from leyden_instrumentation.token_fields import AskingBody, servers, with_fields
+from leyden_instrumentation.token_fields import AskingBody, is_private, servers, with_fields
 
 _log = logging.getLogger("leyden_instrumentation")
 _exchanges: weakref.WeakKeyDictionary[Any, Exchange | MessagesExchange] = weakref.WeakKeyDictionary()
@@ -106,10 +106,19 @@ def _before(client: Any, options: Any) -> None:
     if not isinstance(body, dict) or span is None:
         return
     tools.memory.answer(body, span)
+    if is_private(client.base_url.host):
+        options.headers = _within(span, options.headers)
     # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
     asking = with_fields(options.url, client.base_url.host, str(client.base_url), body, options.extra_json)
     if asking is not None:
         options.json_data = asking
+
+
+def _within(span: Span, headers: Any) -> dict[str, Any]:
+    """The request's headers, and those by which a server that records its calls too knows what they are part of."""
+    carrier: dict[str, Any] = {}
+    propagate.inject(carrier, trace.set_span_in_context(span))
+    return {**carrier, **(headers if isinstance(headers, Mapping) else {})}
 
 
 def _after(client: Any, call: dict[str, Any]) -> None:
