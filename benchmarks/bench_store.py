@@ -30,7 +30,7 @@ from leyden_store.lightning import LightningStore
 from leyden_store.listing import TraceFilter
 
 _REQUESTS, _SPANS = 400, 512
-_COPY = """
+COPY = """
 INSERT INTO otel_traces SELECT * REPLACE (
     Timestamp - INTERVAL {copy} HOUR AS Timestamp,
     lower(hex(MD5(concat(TraceId, '{copy}')))) AS TraceId,
@@ -41,7 +41,7 @@ INSERT INTO otel_traces SELECT * REPLACE (
 ) FROM (SELECT * FROM otel_traces WHERE Timestamp >= fromUnixTimestamp64Nano(toInt64({first_ns})))
 SETTINGS max_partitions_per_insert_block = 0, optimize_on_insert = 0
 """
-_FIRST_NS = 1_790_000_000 * 10**9
+FIRST_NS = 1_790_000_000 * 10**9
 """Where the generator's spans begin; copies lie before."""
 
 
@@ -69,8 +69,8 @@ def main() -> None:
         print(f"{name:<44} {value:>14,.4g}" if isinstance(value, float) else f"{name:<44} {value:>14,}")
 
 
-def fill(store: LightningStore, spans: int, seconds: float) -> dict[str, Any]:
-    """Bring the store to at least so many spans; what the OTLP bytes of them are."""
+def fill(store: LightningStore, spans: int, seconds: float, copying: str = COPY) -> dict[str, Any]:
+    """Bring the store to at least so many spans; what the OTLP bytes of them are. copying: makes one hour's copies."""
     load = make_load(_REQUESTS, _SPANS, templates=_REQUESTS)
     count = "SELECT count() AS n FROM otel_traces"
     held = store.connection.rows(count)[0]["n"]
@@ -85,7 +85,7 @@ def fill(store: LightningStore, spans: int, seconds: float) -> dict[str, Any]:
     for copy in range(held // load.spans, spans // load.spans + 1):
         if held >= spans or time.perf_counter() > deadline:
             break
-        store.connection.command(_COPY.format(copy=copy, first_ns=_FIRST_NS))
+        store.connection.command(copying.format(copy=copy, first_ns=FIRST_NS))
         held, copied = held + load.spans, copied + load.spans
     took = time.perf_counter() - began
     return {"spans": store.connection.rows(count)[0]["n"], "otlp bytes a span": load.bytes / load.spans} | (

@@ -41,9 +41,24 @@ def test_a_port_is_this_machine_s_unless_asked_otherwise(name: str) -> None:
 
 @each_service
 def test_a_mounted_file_is_there(name: str) -> None:
-    for mount in SERVICES[name]["volumes"]:
-        source = mount.partition(":")[0]
-        assert not source.startswith(".") or (ROOT / source).exists(), source
+    for cluster in ("alone", "main"):
+        for mount in SERVICES[name]["volumes"]:
+            source = re.sub(r"\$\{LEYDEN_CLUSTER:-alone\}", cluster, mount).partition(":")[0]
+            assert not source.startswith(".") or (ROOT / source).exists(), source
+
+
+def test_a_cluster_s_files_name_its_services() -> None:
+    node = ElementTree.parse(ROOT / "deploy/clickhouse/node-main.xml").getroot()
+    shards = [host.text for host in node.iterfind("remote_servers/main/shard/replica/host")]
+    assert shards == [name for name in SERVICES if name.startswith("clickhouse")]
+    assert [SERVICES[name]["environment"]["LEYDEN_SHARD"] for name in shards if name] == ["1", "2"]
+    keeper = ElementTree.parse(ROOT / "deploy/clickhouse/keeper.xml").getroot()
+    assert node.findtext("zookeeper/node/host") == keeper.findtext(".//raft_configuration/server/hostname") == "keeper"
+    assert node.findtext("zookeeper/node/port") == keeper.findtext("keeper_server/tcp_port")
+    asked = {one.get("from_env") for one in node.iter() if one.get("from_env")}
+    assert asked <= SERVICES["clickhouse-2"]["environment"].keys()
+    assert SERVICES["clickhouse-2"]["profiles"] == SERVICES["keeper"]["profiles"] == ["cluster"]
+    assert {one.partition(":")[0] for one in SERVICES["clickhouse-2"]["volumes"]} >= {"clickhouse-2"}
 
 
 def test_no_password_is_in_the_open() -> None:
