@@ -1,11 +1,11 @@
-"""`leyden store migrate|stats|compact|erase|quarantine`: look after the store."""
+"""`leyden store migrate|stats|compact|erase|policy|quarantine`: look after the store."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import UTC, datetime
 
-from leyden.cli import _store_erase, _store_keep, _store_quarantine
+from leyden.cli import _store_erase, _store_keep, _store_policy, _store_quarantine
 from leyden.cli._shared import add_store, open_store, print_json
 
 
@@ -23,6 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         add_store(action)
     _store_erase.add(actions)
     _store_keep.add(actions)
+    _store_policy.add(actions)
     _store_quarantine.add(actions)
 
 

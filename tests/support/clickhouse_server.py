@@ -68,24 +68,27 @@ def library() -> Path:
 class ClickHouseServer:
     """A server over a folder, which outlives it: `stop` and `start` again find the same data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, users: str = "") -> None:
+        """users: an XML file's text that names further users, whom `default` may not make by SQL here."""
         self.folder = folder
+        self.users = users
         self.port = 0
         self._library = library()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        self.port, native = _free_port(), _free_port()
+        self.port, native = free_port(), self.native_port or free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
+        config = self._configure() if self.users else ""
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(self._library), str(self.folder), str(self.port), str(native)],
+                [sys.executable, __file__, str(self._library), str(self.folder), str(self.port), str(native), config],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-            )
+            )  # fmt: skip
         deadline = time.monotonic() + 60
         while True:
             with suppress(OSError, urllib.error.URLError):
@@ -95,6 +98,13 @@ class ClickHouseServer:
                 self.kill()
                 raise Unavailable(f"the ClickHouse server did not start; see {self.folder}.log")
             time.sleep(0.05)
+
+    def _configure(self) -> str:
+        """Write the files that name the users; the path of the one that names the others."""
+        config, users = self.folder.parent / "config.xml", self.folder.parent / "users.xml"
+        config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
+        users.write_text(self.users)
+        return str(config)
 
     def kill(self) -> None:
         """End the process at once, as a crash would."""
@@ -162,15 +172,17 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_RDWR)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nothing listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def _serve(library_path: str, folder: str, http_port: str, tcp_port: str) -> None:
+def _serve(library_path: str, folder: str, http_port: str, tcp_port: str, config: str) -> None:
     arguments = [
-        "clickhouse", f"--path={folder}", "--output-format=TabSeparated", "--listen_host=127.0.0.1",
-        f"--http_port={http_port}", f"--tcp_port={tcp_port}",
+        "clickhouse", *([f"--config-file={config}"] if config else []), f"--path={folder}",
+        "--output-format=TabSeparated", "--listen_host=127.0.0.1",
+        f"--http_port={http_port}", f"--tcp_port={tcp_port}", *([f"--config-file={config}"] if config else []),
         "--query", f"SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {_FOREVER}",
     ]  # fmt: skip
     engine = ctypes.CDLL(library_path)
@@ -179,12 +191,15 @@ def _serve(library_path: str, folder: str, http_port: str, tcp_port: str) -> Non
 
 
 @contextmanager
-def server_or_skip(folder: Path) -> Iterator[ClickHouseServer]:
-    """A server over `folder`. Where none can be had the test says so and is skipped; in CI it fails."""
+def server_or_skip(folder: Path, *, users: str = "") -> Iterator[ClickHouseServer]:
+    """A server over `folder`, with `users` as it takes them.
+
+    Where none can be had the test says so and is skipped; in CI it fails.
+    """
     import pytest  # here: the server's own process has no use for it
 
     try:
-        server = ClickHouseServer(folder)
+        server = ClickHouseServer(folder, users=users)
         server.start()
     except Unavailable as error:
         if os.environ.get("CI") == "true":
