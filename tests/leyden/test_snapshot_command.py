@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -131,38 +132,48 @@ def test_killed_anywhere_there_is_no_snapshot_or_a_whole_one(cli: Cli, form: str
     assert [p.name for p in cli.folder.iterdir() if p.name.endswith(".partial")] == []
 
 
-@pytest.fixture
-def s3(tmp_path: Path) -> Iterator[str]:
-    """A fake S3, moto's server, in a process of its own; its URL."""
+@pytest.fixture(params=["s3", "gs"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A bucket of a local double (moto's S3, gcp-storage-emulator): its URL, and the environment that leads there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with (tmp_path / "moto.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+    url = f"http://127.0.0.1:{port}"
+    if request.param == "s3":
+        pytest.importorskip("s3fs")
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        make = urllib.request.Request(f"{url}/bucket", method="PUT")
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+        env = {"AWS_ENDPOINT_URL": url, **keys}
+    else:
+        pytest.importorskip("gcsfs")
+        program = f"from gcp_storage_emulator.server import create_server as c; c('127.0.0.1', {port}, True).run()"
+        command = [sys.executable, "-c", program]
+        make = urllib.request.Request(f"{url}/storage/v1/b?project=p", data=b'{"name": "bucket"}')
+        make.add_header("Content-Type", "application/json")
+        # Without the second it looks for Google's own credentials, to ask what kind of bucket it is.
+        env = {"STORAGE_EMULATOR_HOST": url, "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+    with (tmp_path / "double.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
         try:
-            url = f"http://127.0.0.1:{port}"
             deadline = time.monotonic() + 60
             while True:
                 try:
-                    request = urllib.request.Request(f"{url}/bucket", method="PUT")
-                    urllib.request.urlopen(request, timeout=5).close()
+                    urllib.request.urlopen(make, timeout=5).close()
                     break
                 except OSError:
-                    assert time.monotonic() < deadline, (tmp_path / "moto.log").read_text()
+                    assert time.monotonic() < deadline, (tmp_path / "double.log").read_text()
                     time.sleep(0.1)
-            yield url
+            yield f"{request.param}://bucket", env
         finally:
             server.kill()
 
 
-def test_a_snapshot_and_a_file_go_to_s3(cli: Cli, s3: str) -> None:
-    pytest.importorskip("s3fs")
-    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
-    env = {"AWS_ENDPOINT_URL": s3, **keys}
+def test_a_snapshot_and_a_file_go_to_a_bucket(cli: Cli, bucket: tuple[str, dict[str, Any]]) -> None:
+    url, env = bucket
     cli("export", "--format", "turns", "--out", "here")
-    cli("export", "--format", "turns", "--out", "s3://bucket/some/set", **env)
-    cli("export", "--format", "turns", "--out", "s3://bucket/turns.jsonl.zst", **env)
+    cli("export", "--format", "turns", "--out", f"{url}/some/set", **env)
+    cli("export", "--format", "turns", "--out", f"{url}/turns.jsonl.zst", **env)
     program = (
-        "import fsspec, hashlib, json; fs = fsspec.filesystem('s3');"
+        f"import fsspec, hashlib, json; fs = fsspec.filesystem('{url[:2]}');"
         "print(json.dumps({path: hashlib.sha256(fs.cat_file(path)).hexdigest() for path in fs.find('bucket')}))"
     )
     reading = subprocess.run(
@@ -171,6 +182,6 @@ def test_a_snapshot_and_a_file_go_to_s3(cli: Cli, s3: str) -> None:
     there = json.loads(reading.stdout)
     here = {f"bucket/some/set/{path.name}": sha256_of(path) for path in (cli.folder / "here").iterdir()}
     assert there == {"bucket/turns.jsonl.zst": there["bucket/turns.jsonl.zst"], **here}
-    again = cli.refused("export", "--format", "turns", "--out", "s3://bucket/some/set", **env)
+    again = cli.refused("export", "--format", "turns", "--out", f"{url}/some/set", **env)
     assert "already holds a snapshot" in again
-    assert [one["path"] for one in cli.lines("datasets", "--json")][-2] == "s3://bucket/some/set"
+    assert [one["path"] for one in cli.lines("datasets", "--json")][-2] == f"{url}/some/set"
