@@ -29,6 +29,8 @@ def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(args: argparse.Namespace) -> int:
     from leyden.erasing import Scrubbed, scrub
     from leyden.posting import Collector
+    from leyden_collector.spool_folder import TASKS_FILE
+    from leyden_collector.tasks.erasing import erase as erase_tasks
     from leyden_store import dsn
     from leyden_store.erasure import Erased, Kind, erase, find
 
@@ -46,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
             connection.target.path / "spool" if isinstance(connection.target, dsn.Embedded) else None
         )
         waiting = scrub(folder, target, segments=held is None) if folder else Scrubbed()
-        files = {"spooled_spans": waiting.spans, "spool_files": waiting.files}
+        rollouts = {*target.rollouts, *([name] if kind == "rollout" else [])}
+        tasks = erase_tasks(folder / TASKS_FILE, rollouts) if folder else 0
+        files = {"spooled_spans": waiting.spans, "spool_files": waiting.files, "tasks": tasks}
         _say(args, {**erased.to_json(), **files, "erased": True})
     return 0
 

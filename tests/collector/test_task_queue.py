@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leyden_collector.tasks.erasing import erase
 from leyden_collector.tasks.errors import BatchExists, BatchNotFound, LeaseLost, LeaseNotFound
 from leyden_collector.tasks.queue import FORGET_S, TaskQueue
 from leyden_collector.tasks.words import Assignment, LeaseEnd, State, Terms
@@ -203,6 +204,18 @@ def test_old_batches_are_forgotten_when_nothing_of_them_is_open(queue: TaskQueue
     states, events = queue.counts()
     assert states == {"waiting": 2}
     assert events == {"put": 3, "leased": 2, "done": 1, "expired": 1}
+
+
+def test_what_is_erased_is_in_no_file_of_the_queue(tmp_path: Path, clock: Clock) -> None:
+    with closing(TaskQueue(tmp_path / "q", now=clock)) as queue:
+        queue.put("b", [Assignment("r0", "g", 0, "a secret"), Assignment("r1", "g", 0, "a word")], Terms())
+        (lease, _) = queue.lease("w", 2)
+        assert erase(tmp_path / "q", ["r0", "nobody's"]) == 1
+        assert queue.state("b")["rollouts"] == {"leased": 1}
+        with pytest.raises(LeaseNotFound):
+            queue.end(lease.lease_id, State.DONE, "a secret too")
+        assert [path.name for path in tmp_path.iterdir() if b"secret" in path.read_bytes()] == []
+    assert erase(tmp_path / "none", ["r0"]) == 0
 
 
 STEPS = st.lists(st.sampled_from(["lease", "end", "fail", "late", "beat", "wait", "back", "reopen"]), max_size=40)

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from leyden_collector.spool_folder import TASKS_FILE
+from leyden_collector.tasks.erasing import erase
 from leyden_trainers.errors import QueueRefused, QueueUnreachable
 from leyden_trainers.online.runner import Assignment, Policy, Ran, start_runner
 from leyden_trainers.online.tasks import Task
@@ -205,6 +207,17 @@ def test_a_collector_killed_and_started_again_costs_nothing(starting: Starting, 
         ]
         assert "trying again" in worker.said
         assert "answers again" in worker.said
+
+
+def test_a_rollout_that_is_erased_meanwhile_is_waited_for_no_longer(collector: Collector, tmp_path: Path) -> None:
+    answers = running(collector.url, tmp_path, ["a"])
+    found: list[Ran] = []
+    waiting = threading.Thread(target=lambda: found.extend(answers))
+    waiting.start()
+    eventually(lambda: tmp_path.name in ask(f"{collector.url}/api/tasks").body.decode())
+    assert erase(collector.spool / TASKS_FILE, ["r0"]) >= 1
+    waiting.join(30)
+    assert [(ran.rollout_id, ran.error) for ran in found] == [("r0", "was erased from the task queue")]
 
 
 def test_what_cannot_be_is_said_in_a_line(collector: Collector, tmp_path: Path) -> None:

@@ -68,13 +68,17 @@ class Hybrid:
         self._open.add(batch_id)
         try:
             self._persist(partial(self._client.put, batch_id, work, told, **terms))
-            cursor, left = 0, len(work)
+            cursor, left = 0, {one.rollout_id for one in work}
             while left:
                 progress = self._persist(partial(self._client.progress, batch_id, cursor, wait_s=_WAIT_S))
-                cursor, left = progress.cursor, left - len(progress.ended)
-                if not left:
+                cursor = progress.cursor
+                left -= {ran.rollout_id for ran in progress.ended}
+                if not progress.open:
                     self._open.discard(batch_id)
                 yield from progress.ended
+                if not progress.open and not progress.ended:
+                    yield from (Ran(rollout_id, None, "was erased from the task queue") for rollout_id in sorted(left))
+                    left.clear()
         finally:
             self._cancel(batch_id)
 
