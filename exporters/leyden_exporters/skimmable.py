@@ -70,6 +70,10 @@ class StoreSource:
     def __init__(self, store: LightningStore, selection: Selection | None = None) -> None:
         self._store, self._selection = store, selection
 
+    def count(self) -> int:
+        """How many rollouts there are; those that stitching makes one are counted apart."""
+        return int(self._store.preview(self._selection or Selection(), limit=0)["rollouts"])
+
     def __iter__(self) -> Iterator[Rollout]:
         return chain.from_iterable(self._store.rollout_batches(self._selection))
 

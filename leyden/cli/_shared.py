@@ -206,20 +206,34 @@ def collector_endpoint(dsn: str | None) -> str | None:
 
 
 def counted(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
-    """The rollouts, with their number shown on a terminal as they pass; silent in a pipe."""
-    from leyden_exporters.skimmable import Skimmable, Watched
+    """The rollouts, with a bar on a terminal as they pass; silent in a pipe. What goes on from before has no total."""
+    from leyden_exporters.skimmable import Skimmable, StoreSource, Watched
 
     if not sys.stderr.isatty() or not isinstance(rollouts, Skimmable):
         return rollouts
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (SpinnerColumn(), TextColumn("rollouts read"), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("rollouts read"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = progress.add_task("", total=None)
+    task = progress.add_task("", total=rollouts.count() if isinstance(rollouts, StoreSource) else None)
 
     def passed(count: int | None) -> None:
-        if count is None:
+        if count is None:  # Some of those that were counted had nothing to say, or were parts of another.
+            progress.update(task, total=progress.tasks[0].completed)
             progress.stop()
             return
         progress.start()

@@ -16,6 +16,7 @@ from leyden_exporters.errors import OptionsInvalid
 from leyden_exporters.scoring import Case, Score, find_reward, reference_of
 from leyden_exporters.scoring.judge import JudgeFailed
 from leyden_exporters.scoring.matching import NoReference, last_json, last_number
+from leyden_exporters.scoring.plugin import is_reward_function
 from tests.exporters.making import rollout, said, single, turn
 
 
@@ -111,6 +112,35 @@ def test_a_function_of_ones_own_is_found_by_module_and_name(tmp_path: Path, monk
         with pytest.raises(OptionsInvalid, match=said_of_it):
             find_reward(name, {"x": "1"} if said_of_it == "no settings" else {})
     del sys.modules["my_rewards"]
+
+
+def test_an_installed_function_is_found_by_its_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "polite-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: polite\nVersion: 1\n")
+    points = (
+        "[leyden.rewards]\npolite = polite_rewards:polite\nstrict = polite_rewards:Strict\nbroken = polite_rewards:no\n"
+    )
+    (info / "entry_points.txt").write_text(points)
+    (tmp_path / "polite_rewards.py").write_text(
+        "from leyden_exporters.scoring import Score\n\n\n"
+        "def polite(case):\n    return 'please' in case.answer\n\n\npolite.version = '3'\n\n\n"
+        "class Strict:\n    name, version = 'strict', '1'\n\n"
+        "    def __init__(self, word):\n        self.word = word\n\n"
+        "    @classmethod\n    def from_settings(cls, settings):\n        return cls(settings['word'])\n\n"
+        "    def __call__(self, case):\n        return Score(float(self.word in case.answer), label=self.word)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert not is_reward_function("impolite")
+    assert is_reward_function("polite")
+    polite = find_reward("polite", {})
+    assert (polite.name, polite.version, polite(case("yes please"))) == ("polite", "3", Score(1.0))
+    assert find_reward("strict", {"word": "now"})(case("later")) == Score(0.0, label="now")
+    with pytest.raises(OptionsInvalid, match="'broken' cannot be loaded"):
+        find_reward("broken", {})
+    with pytest.raises(OptionsInvalid, match="use polite"):
+        find_reward("polit", {})
+    del sys.modules["polite_rewards"]
 
 
 class _FakeJudge(BaseHTTPRequestHandler):

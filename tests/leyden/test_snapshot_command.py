@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import shutil
 import signal
@@ -130,6 +131,21 @@ def test_killed_anywhere_there_is_no_snapshot_or_a_whole_one(cli: Cli, form: str
     cli("export", "--format", form, "--out", "data")
     verify(cli.folder / "data")
     assert [p.name for p in cli.folder.iterdir() if p.name.endswith(".partial")] == []
+
+
+def test_a_terminal_is_shown_how_many_of_all_are_read(cli: Cli) -> None:
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "leyden", "export", "--format", "turns", "--out", "shown"]
+    env = cli.env | {"TERM": "xterm", "COLUMNS": "100"}
+    try:
+        with open(screen, "rb", buffering=0, closefd=False) as reading:
+            subprocess.run(command, cwd=cli.folder, env=env, stdout=subprocess.PIPE, stderr=terminal, check=True)
+            drawn = reading.read(1 << 16).decode()
+    finally:
+        os.close(terminal)
+        os.close(screen)
+    count = json.loads((cli.folder / "shown" / "manifest.json").read_text())["report"]["rollouts"]
+    assert f"{count}/{count}" in drawn
 
 
 @pytest.fixture(params=["s3", "gs"])
