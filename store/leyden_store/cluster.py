@@ -21,6 +21,7 @@ _CREATE = re.compile(
 _VIEW = re.compile(r"(CREATE MATERIALIZED VIEW IF NOT EXISTS \w+) TO (\w+) AS\s+(.*)", re.DOTALL)
 _ALTER = re.compile(r"ALTER TABLE (\w+)\s+(.*)", re.DOTALL)
 _FROM = re.compile(r"\b(FROM|JOIN)\s+(\w+)\b(?!\s*\()")
+_COLUMN = re.compile(r"\b(\w+)\.(?=\w)")
 _NAMED = r"^((?:CREATE OR REPLACE|CREATE|DROP) (?:FUNCTION|VIEW|TABLE)(?: IF (?:NOT )?EXISTS)? \w+)"
 _SHARDED = re.compile(r"^\s*TraceId\s", re.MULTILINE)
 
@@ -37,7 +38,7 @@ def clustered(statement: str, cluster: str, shared_out: frozenset[str]) -> list[
 
     `{database}`, `{shard}` and `{replica}` are macros of the servers. A statement that reads or fills stays as it is.
     """
-    on = f"ON CLUSTER `{cluster}`"
+    statement, on = statement.strip(), f"ON CLUSTER `{cluster}`"
     table, view, alter = _CREATE.fullmatch(statement), _VIEW.fullmatch(statement), _ALTER.fullmatch(statement)
     if table and table["engine"] == "Null":
         return [statement.replace(table["name"], f"{table['name']} {on}", 1)]
@@ -81,4 +82,5 @@ def _replicated(table: re.Match[str], on: str, cluster: str, shared_out: bool) -
 
 def _local(query: str, shared_out: frozenset[str]) -> str:
     """A view's query, over the sharded tables' rows of its own node."""
-    return _FROM.sub(lambda found: f"{found[0]}_local" if found[2] in shared_out else found[0], query)
+    read = _FROM.sub(lambda found: f"{found[0]}_local" if found[2] in shared_out else found[0], query)
+    return _COLUMN.sub(lambda found: f"{found[1]}_local." if found[1] in shared_out else found[0], read)

@@ -68,10 +68,15 @@ def library() -> Path:
 class ClickHouseServer:
     """A server over a folder, which outlives it: `stop` and `start` again find the same data."""
 
-    def __init__(self, folder: Path, *, users: str = "") -> None:
-        """users: an XML file's text that names further users, whom `default` may not make by SQL here."""
+    def __init__(self, folder: Path, *, users: str = "", config: str = "", native_port: int = 0) -> None:
+        """users: an XML file's text that names further users, whom `default` may not make by SQL here.
+
+        config: further elements of its configuration, such as a cluster that names `native_port` (0 takes a free one)
+        """
         self.folder = folder
         self.users = users
+        self.config = config
+        self.native_port = native_port
         self.port = 0
         self._library = library()
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,7 +85,7 @@ class ClickHouseServer:
         """Start, and wait until it answers."""
         self.port, native = free_port(), self.native_port or free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = self._configure() if self.users else ""
+        config = self._configure() if self.users or self.config else ""
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(self._library), str(self.folder), str(self.port), str(native), config],
@@ -88,7 +93,7 @@ class ClickHouseServer:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-            )  # fmt: skip
+            )
         deadline = time.monotonic() + 60
         while True:
             with suppress(OSError, urllib.error.URLError):
@@ -100,9 +105,10 @@ class ClickHouseServer:
             time.sleep(0.05)
 
     def _configure(self) -> str:
-        """Write the files that name the users; the path of the one that names the others."""
-        config, users = self.folder.parent / "config.xml", self.folder.parent / "users.xml"
-        config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
+        """Write the files of its configuration; the path of the one that names the others."""
+        config, users = (self.folder.with_name(f"{self.folder.name}-{kind}.xml") for kind in ("config", "users"))
+        named = f"<users_config>{users}</users_config>" if self.users else ""
+        config.write_text(f"<clickhouse>{self.config}{named}</clickhouse>")
         users.write_text(self.users)
         return str(config)
 
@@ -182,7 +188,7 @@ def _serve(library_path: str, folder: str, http_port: str, tcp_port: str, config
     arguments = [
         "clickhouse", *([f"--config-file={config}"] if config else []), f"--path={folder}",
         "--output-format=TabSeparated", "--listen_host=127.0.0.1",
-        f"--http_port={http_port}", f"--tcp_port={tcp_port}", *([f"--config-file={config}"] if config else []),
+        f"--http_port={http_port}", f"--tcp_port={tcp_port}",
         "--query", f"SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; {_FOREVER}",
     ]  # fmt: skip
     engine = ctypes.CDLL(library_path)
