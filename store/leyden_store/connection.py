@@ -102,7 +102,8 @@ class Connection:
             try:
                 yield client
             except ClickHouseError as error:
-                self._follow()
+                if self._follow():
+                    raise StoreUnreachable("the collector that holds the store was started again: ask again") from error
                 raise _translated(error, self.target) from error
             finally:
                 if self._closed or self.gateway is not gateway:
@@ -112,14 +113,16 @@ class Connection:
         finally:
             self._permits.put(None)
 
-    def _follow(self) -> None:
-        """After an error: a collector that was started again has a gateway of its own, and another token."""
+    def _follow(self) -> bool:
+        """After an error: whether the collector was started again. It has another token then, perhaps another URL."""
         if self.gateway is None or not isinstance(self.target, dsns.Embedded):
-            return
+            return False
         held = read_holder(self.target.path)
-        if held is not None and held.url and held != self.gateway:
-            self.gateway = held
-            self._drain()
+        if held is None or not held.url or held == self.gateway:
+            return False
+        self.gateway = held
+        self._drain()
+        return True
 
     def _drain(self) -> None:
         for idle in self._idle.values():

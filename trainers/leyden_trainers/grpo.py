@@ -76,7 +76,7 @@ class Grpo:
         with ExitStack() as stack:
             stack.callback(runner.close)
             folder = stack.enter_context(checkpoint_folder(out))
-            weights = Path(settings.weights or out.parent) / f"{folder.name}.weights"
+            weights = Path(settings.weights) / f"{out.name}.weights" if settings.weights else folder.parent / "weights"
             serving = _serving(settings, model, weights)
             stack.callback(serving.close)
             judging = Judging(

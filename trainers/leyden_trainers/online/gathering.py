@@ -18,6 +18,8 @@ from leyden_trainers.online.asking import ask
 T = TypeVar("T")
 
 _LOOK_EVERY_S = 0.05
+_AGAIN_S = 0.5
+"""Until a store that is away is asked again."""
 _CLOCKS_APART = timedelta(hours=2)
 """How much earlier than here a rollout may seem to have begun: agents run on machines with clocks of their own."""
 
@@ -66,7 +68,7 @@ class Gathering:
                 if away is not None:
                     raise away
                 break
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_AGAIN_S if away else _LOOK_EVERY_S)
         return missing
 
     def patiently(self, work: Callable[[], T], *, at_most_s: float) -> T:
@@ -78,7 +80,7 @@ class Gathering:
             except StoreError:
                 if time.monotonic() >= deadline:
                     raise
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_AGAIN_S)
 
     def wait_for_rewards(self, rollouts: Iterable[str], *, at_most_s: float) -> None:
         """Wait until each of these rollouts has a reward of some name."""

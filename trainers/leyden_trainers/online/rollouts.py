@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,12 +64,12 @@ class Rollouts:
         options: Options,
         on_spans: Callable[[Iterable[SpanKey]], None],
     ) -> None:
-        """session: begins every rollout's id, and is used by no other run; on_spans: told what is trained on"""
+        """session: begins every rollout's id; on_spans: told what is trained on"""
         self._runner = runner
         self._gathering = gathering
         self._tasks = {task.id: task for task in tasks}
         self._judging = judging
-        self._session = session
+        self._session = f"{session}.{uuid.uuid4().hex[:4]}"  # a run that is gone on with makes rollouts of its own
         self._options = replace(options, require_logprobs=True, require_reward=True, last_attempt=True)
         self._on_spans = on_spans
         self._batches = itertools.count()
