@@ -1,4 +1,4 @@
-"""`leyden serve --model M`: an OpenAI-compatible server that says which tokens it sampled, for agents to be trained."""
+"""`leyden serve`: the Lightning Server, OpenAI's API over a model of ours or an upstream, recording every call."""
 
 from __future__ import annotations
 

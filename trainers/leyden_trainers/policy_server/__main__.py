@@ -116,7 +116,15 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise OSError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        # socket.create_server adds the address to the words; getaddrinfo's numbers are none of the system's.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise OSError(f"cannot listen on {host}:{port}: {why}") from error
+
+
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no URL: begin it with http:// or https://")
+    return text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +132,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     served = parser.add_mutually_exclusive_group(required=True)
     served.add_argument("--model", help="folder or hub name of a chat model to sample from")
     served.add_argument(
-        "--upstream", metavar="URL", help=f"base URL of a server to hand requests on to; its key: ${UPSTREAM_KEY}"
+        "--upstream",
+        type=_url,
+        metavar="URL",
+        help=f"base URL of a server to hand requests on to; its key: ${UPSTREAM_KEY}",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000, help="0 picks a free one (default: %(default)s)")
@@ -137,7 +148,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--drain", type=int, default=10, metavar="S", help="seconds that requests have to end when told to stop"
     )
     recording = parser.add_argument_group("recording")
-    recording.add_argument("--collector", metavar="URL", help="record every call as a span there")
+    recording.add_argument("--collector", type=_url, metavar="URL", help="record every call as a span there")
     recording.add_argument("--project", help="the project of calls that name none (default: $LEYDEN_PROJECT)")
     model = parser.add_argument_group("with --model")
     model.add_argument("--served-model-name", help="name that requests ask for (default: the folder's)")
