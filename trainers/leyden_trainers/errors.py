@@ -15,6 +15,7 @@ LeydenError                     (leyden_store.errors)
     ├── QueueRefused            the collector's task queue does not take what is asked; says why
     │   └── LeaseOver           a rollout is another worker's by now, or was called off
     ├── EvaluationInvalid       an evaluation that says nothing, or two that cannot be compared; says why
+    ├── LlmLost                 the model that criticises and edits prompts gave nothing of use; says what it said
     ├── EngineClosed            the policy server is stopping
     ├── UpstreamUnreachable     the server behind `leyden serve --upstream` does not answer; says why
     └── RequestRefused          a request to the policy server that it does not take
@@ -109,3 +110,7 @@ class RequestUnsupported(RequestRefused):
 
 class EvaluationInvalid(TrainerError):
     """An evaluation tells nothing, or cannot be compared with another."""
+
+
+class LlmLost(TrainerError):
+    """The model that criticises and edits gave nothing of use."""

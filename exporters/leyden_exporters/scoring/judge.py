@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import statistics
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from leyden_exporters.curation.candidates import text_of
 from leyden_exporters.errors import OptionsInvalid
+from leyden_exporters.llm import Llm, LlmFailed, Useless, key_of
 from leyden_exporters.scoring.matching import known, last_json
 from leyden_exporters.scoring.plugin import Case, Score
 
@@ -89,36 +84,11 @@ class Judge:
         return Score(statistics.fmean(scores), f"agreement {agreement:.2f}", explanation, agreement)
 
     def _opinion(self, messages: list[dict[str, str]], seed: int) -> tuple[float, str]:
-        said = "no answer"
-        for attempt in range(_TRIES):
-            try:
-                return _read(self._ask(messages, seed + attempt * self.repeats))
-            except urllib.error.HTTPError as error:
-                said = f"HTTP {error.code}: {error.read()[:200].decode(errors='replace')}"
-                if error.code not in (408, 409, 429) and error.code < 500:
-                    break
-            except OSError as error:
-                said = str(error)
-            except JudgeFailed as error:
-                said = str(error)
-            time.sleep(0.5 * 2**attempt if attempt + 1 < _TRIES else 0)
-        raise JudgeFailed(f"the judge {self.model} at {self.url}: {said}")
-
-    def _ask(self, messages: list[dict[str, str]], seed: int) -> str:
-        body = {"model": self.model, "messages": messages, "temperature": self.temperature, "seed": seed}
-        headers = {"Content-Type": "application/json"}
-        key = os.environ.get("LEYDEN_JUDGE_KEY") or os.environ.get("OPENAI_API_KEY")
-        if key:
-            headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(  # noqa: S310 - http(s) only, checked above
-            f"{self.url}/chat/completions", json.dumps(body).encode(), headers, method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-            found: Mapping[str, Any] = json.loads(answer.read())
+        llm = Llm(self.url, self.model, self.temperature, key_of("LEYDEN_JUDGE_KEY", "OPENAI_API_KEY"))
         try:
-            return str(found["choices"][0]["message"]["content"])
-        except (KeyError, IndexError, TypeError) as error:
-            raise JudgeFailed("the answer is no chat completion") from error
+            return llm.ask(messages, [seed + attempt * self.repeats for attempt in range(_TRIES)], _read)
+        except LlmFailed as error:
+            raise JudgeFailed(f"the judge {error}") from error
 
 
 def transcript(case: Case) -> str:
@@ -137,5 +107,5 @@ def _read(answer: str) -> tuple[float, str]:
     value = found[0] if found else None
     score = value.get("score") if isinstance(value, dict) else None
     if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-        raise JudgeFailed(f"no score from 0 to 1 in {answer[:100]!r}")
+        raise Useless(f"no score from 0 to 1 in {answer[:100]!r}")
     return float(score), str(value.get("reason", "") if isinstance(value, dict) else "")
