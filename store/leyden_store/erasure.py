@@ -275,7 +275,7 @@ def _summarise(connection: Connection, traces: Sequence[str]) -> None:
             delete(connection, table, found)
             made = re.compile(rf"CREATE MATERIALIZED VIEW IF NOT EXISTS \w+ TO {table} AS\s")
             (view,) = (text for text in sql.views() if made.match(text))
-            query = re.sub(r"FROM otel_traces\s+(WHERE TraceId != '')?", f"FROM otel_traces WHERE {found.where} ", view)
+            query = re.sub(r"FROM otel_traces\s+WHERE ", f"FROM otel_traces WHERE {found.where} AND ", view)
             columns = ", ".join(
                 row["name"]
                 for row in connection.rows(

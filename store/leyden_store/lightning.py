@@ -16,6 +16,7 @@ from leyden_store import dsn as dsns
 from leyden_store import rows, sql
 from leyden_store._ahead import asked_ahead
 from leyden_store.batches import Batch, Cut, as_stored, in_batches
+from leyden_store.checkpoints import Checkpoints
 from leyden_store.connection import READ_ONLY, Connection, Settings, reading
 from leyden_store.datasets import Dataset, Datasets
 from leyden_store.dialects.genai_events import join_logs
@@ -52,6 +53,7 @@ class LightningStore:
         self.connection = connection
         self.queries = SavedQueries(connection)
         self.runs = Runs(connection)
+        self.checkpoints = Checkpoints(connection)
         self.prices = Prices(connection)
         self.datasets = Datasets(connection)
         self.labels = Labels(connection)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from leyden_store import audit
+from leyden_store import audit, run_spans
 from leyden_store.audit import Action
+from leyden_store.checkpoints import Checkpoint, Checkpoints
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
 
@@ -48,6 +49,7 @@ class Run:
 
     metrics:   the last of each; report: kept and dropped
     out:       where the checkpoint goes; what is unfinished stands beside it
+    policy_version: the checkpoint's, by which a policy server names the weights on the spans of its replies
     rows_hash: SHA-256 of the rows it trains on; progress: share of its steps that are done
     """
 
@@ -67,6 +69,7 @@ class Run:
     error: str = ""
     code_version: str = ""
     out: str = ""
+    policy_version: str = ""
     rows_hash: str = ""
     seed: int = 0
     progress: float = 0.0
@@ -93,9 +96,11 @@ class Run:
             "error": self.error,
             "code_version": self.code_version,
             "out": self.out,
+            "policy_version": self.policy_version,
             "rows_hash": self.rows_hash,
             "seed": self.seed,
             "progress": self.progress,
+            "trace_id": run_spans.trace_of(self.run_id),
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "heartbeat_at": self.heartbeat_at.isoformat() if self.heartbeat_at else None,
             "ended_at": self.ended_at.isoformat() if self.ended_at else None,
@@ -144,28 +149,25 @@ class Runs:
             ],
         )
 
-    def succeed(self, run: Run, checkpoint: str, sha256: str, metrics: Mapping[str, float]) -> Run:
-        """Record that a run ended well, and its checkpoint."""
-        now = datetime.now(UTC)
-        self._connection.insert(
-            "checkpoints",
-            [
-                {
-                    "CheckpointId": sha256[:16] or run.run_id,
-                    "RunId": run.run_id,
-                    "Path": checkpoint,
-                    "Sha256": sha256,
-                    "PolicyVersion": sha256[:16],
-                    "CreatedAt": now,
-                }
-            ],
+    def succeed(
+        self, run: Run, checkpoint: str, sha256: str, metrics: Mapping[str, float], *, size: int = 0, step: int = 0
+    ) -> Run:
+        """Record that a run ended well, and its checkpoint. size: of its files, in bytes; step: of the last update."""
+        made = Checkpoint(
+            f"{run.run_id}-{step}", run.run_id, checkpoint, sha256, sha256[:16], size, step, dict(metrics)
         )
-        run = replace(run, status=RunStatus.SUCCEEDED, error="", progress=1.0, ended_at=now)
-        return self._write(replace(run, checkpoint=checkpoint, metrics=dict(metrics)))
+        Checkpoints(self._connection).record(made)
+        run = replace(run, status=RunStatus.SUCCEEDED, error="", progress=1.0, ended_at=datetime.now(UTC))
+        return self._end(replace(run, checkpoint=checkpoint, policy_version=made.policy_version, metrics=dict(metrics)))
 
     def fail(self, run: Run, error: str, *, status: RunStatus = RunStatus.FAILED) -> Run:
         """Record that a run failed or was cancelled, and why."""
-        return self._write(replace(run, status=status, error=error, ended_at=datetime.now(UTC)))
+        return self._end(replace(run, status=status, error=error, ended_at=datetime.now(UTC)))
+
+    def _end(self, run: Run) -> Run:
+        run = replace(run, started_at=run.started_at or run.ended_at)
+        run_spans.write_run(self._connection, run)
+        return self._write(run)
 
     def all(self) -> list[Run]:
         """Every run, newest first."""
@@ -216,6 +218,7 @@ class Runs:
                     "Error": run.error,
                     "CodeVersion": run.code_version,
                     "Out": run.out,
+                    "PolicyVersion": run.policy_version,
                     "RowsHash": run.rows_hash,
                     "Seed": run.seed,
                     "Progress": run.progress,
@@ -268,6 +271,7 @@ def _run(row: Mapping[str, Any]) -> Run:
         error=row["Error"],
         code_version=row["CodeVersion"],
         out=row["Out"],
+        policy_version=row["PolicyVersion"],
         rows_hash=row["RowsHash"],
         seed=row["Seed"],
         progress=round(row["Progress"], 6),

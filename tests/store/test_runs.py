@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
+from leyden_store.checkpoints import CheckpointState
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import Run, RunNotFound, RunStatus, new_id, spans_hash
 from leyden_store.selection import Selection
+from tests.support.otlp_making import chat, put
 
 KEYS = [("a" * 32, "1" * 16), ("a" * 32, "2" * 16), ("a" * 32, "1" * 16)]
 
@@ -90,7 +94,8 @@ def test_a_run_that_is_not_heard_of_is_lost_and_says_how_to_go_on(store: Lightni
     run = store.runs.start(Run("run-1", "t", "m"), [])
     store.connection.command(
         "INSERT INTO runs (RunId, Status, StartedAt, HeartbeatAt, UpdatedAt, Config, Report, Metrics)"
-        " SELECT RunId, Status, StartedAt, now64(3) - INTERVAL 2 MINUTE, now64(6), Config, Report, Metrics FROM runs FINAL"
+        " SELECT RunId, Status, StartedAt, now64(3) - INTERVAL 2 MINUTE, now64(6), Config, Report, Metrics"
+        " FROM runs FINAL"
     )
     lost = store.runs.get("run-1")
     assert lost.status == RunStatus.LOST
@@ -105,3 +110,37 @@ def test_a_run_that_was_announced_keeps_when_it_began(store: LightningStore) -> 
     assert store.runs.start(replace(announced, model="n"), KEYS).started_at == announced.started_at
     cancelled = store.runs.fail(announced, "told to end", status=RunStatus.CANCELLED)
     assert (store.runs.get("run-1").status, cancelled.error) == ("cancelled", "told to end")
+
+
+def test_a_run_is_a_span_too_and_no_agents(store: LightningStore) -> None:
+    run = store.runs.start(Run("run-1", "trl-sft", "m", seed=7, rows_hash="ab"), KEYS)
+    store.runs.metrics("run-1", [(step, {"loss": 1 / step}) for step in range(1, 1201)])
+    store.runs.succeed(run, "/out", "f" * 64, {"loss": 0.5}, size=9, step=1200)
+    tree = store.trace(run.to_json()["trace_id"])
+    ((_, span),) = tree.walk()
+    assert (span.name, span.status, span.project) == ("train trl-sft", "Ok", "leyden-runs")
+    told = {name.removeprefix("leyden.run."): value for name, value in span.attributes.items()}
+    assert (told["id"], told["seed"], told["rows_hash"], told["policy_version"]) == ("run-1", 7, "ab", "f" * 16)
+    assert span.events[0].attributes == {"step": 1, "loss": 1.0}
+    assert span.events[-1].attributes["step"] == 1200
+    assert len(span.events) <= 501
+    assert store.list_traces().rows == []
+    assert list(store.rollouts()) == []
+
+
+def test_checkpoints_are_registered_and_some_must_stay(store: LightningStore) -> None:
+    for name in ("a", "b", "c", "d"):
+        store.runs.succeed(
+            store.runs.start(Run(name, "t", "m"), []), f"/{name}", name * 64, {"loss": 1.0}, size=9, step=3
+        )
+    store.checkpoints.promoted("/a")
+    put(store, [chat(2, trace=1, policy_version="b" * 16, at_ns=time.time_ns())])
+    store.runs.start(Run("e", "t", "/c"), [])
+    found = {one.run_id: one for one in store.checkpoints.all()}
+    assert (found["a"].state, found["d"].state) == (CheckpointState.PROMOTED, CheckpointState.KEPT)
+    assert (found["d"].bytes, found["d"].step, found["d"].metrics) == (9, 3, {"loss": 1.0})
+    assert store.checkpoints.in_use(datetime.now(UTC)) == {
+        "a-3": "it was promoted",
+        "b-3": "it was served within a day",
+        "c-3": "the run e begins with it",
+    }

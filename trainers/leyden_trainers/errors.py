@@ -7,6 +7,8 @@ LeydenError                     (leyden_store.errors)
     ├── RequirementMissing      the selected data lacks what the trainer needs; says what, how often, and what to do
     ├── ModelInvalid            a folder that holds no model, or not the one needed; says which
     ├── OutputTaken             the checkpoint's folder exists already
+    ├── CannotResume            a run that cannot be gone on with; says why, and what to do instead
+    ├── NotRecorded             a checkpoint is whole, and the store could not be told; says how to make up for it
     ├── TasksInvalid            a task set that cannot be read; says which line
     ├── RunnerInvalid           no runner of that name, or an agent it cannot start; says what to give
     ├── ServerLost              the policy server or the collector does not answer; says which, and what it said
@@ -50,6 +52,14 @@ class ModelInvalid(TrainerError):
 
 class OutputTaken(TrainerError):
     """Something stands already where the checkpoint should go."""
+
+
+class CannotResume(TrainerError):
+    """The run cannot be gone on with."""
+
+
+class NotRecorded(TrainerError):
+    """The checkpoint is whole, and the store does not know."""
 
 
 class TasksInvalid(TrainerError):

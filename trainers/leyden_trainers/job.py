@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.skimmable import StoreSource, as_is
+from leyden_exporters.snapshots import options_json
 from leyden_store.errors import StoreError
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import Run, Runs, RunStatus, SpanKey, new_id
+from leyden_store.runs import Run, RunStatus, SpanKey, new_id, spans_hash
 from leyden_store.selection import Selection
 from leyden_store.turns import Rollout
-from leyden_trainers.errors import RequirementMissing
-from leyden_trainers.plugin import OnlineTrainer, OnMetrics, Surroundings, find_trainer, ignore
+from leyden_trainers.checkpoints import check_output
+from leyden_trainers.code import code_version
+from leyden_trainers.errors import CannotResume, NotRecorded, OutputTaken, RequirementMissing
+from leyden_trainers.plugin import (
+    OnlineTrainer,
+    OnMetrics,
+    Surroundings,
+    TrainerConfig,
+    TrainResult,
+    find_trainer,
+    ignore,
+)
+from leyden_trainers.publishing import Place, place_of
+from leyden_trainers.recording import Record
 from leyden_trainers.settings import config_from_sets
+from leyden_trainers.unfinished import Unfinished, plain
 
-_METRICS_EVERY_S = 2.0
 _PATIENCE_S = 60.0
 """How long a store that is away at the end of a run is waited for."""
+
+_SEED = 42
+"""Transformers' own, where none is given."""
+
+_Work = Callable[..., TrainResult]
+"""Trains, given `model`, `out`, `config` and `on_metrics`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,7 @@ def train(
     *,
     trainer: str,
     model: str,
-    out: Path,
+    out: Path | str,
     sets: Sequence[str] = (),
     options: Options | None = None,
     watch: Callable[[Iterable[Rollout]], Iterable[Rollout]] = as_is,
@@ -55,6 +71,8 @@ def train(
     """Train `model` on the selected rollouts and record the run: query, settings, report, spans, metrics, checkpoint.
 
     selection: only a trainer that makes its own rollouts can do without
+    out:       where the checkpoint goes, a path or URL. Where the same was asked for before and cut off, that run is
+               gone on with
     announced: the id of a run that is in the store already, and only its training missing
     collector: for such a trainer, the one that fills the store
 
@@ -63,28 +81,39 @@ def train(
     """
     plugin = find_trainer(trainer)
     config = config_from_sets(plugin, sets)
+    place = place_of(out)
+    unfinished = Unfinished(place.local)
+    model = str(Path(model).absolute()) if Path(model).exists() else model
+    asked = plain(
+        {
+            "trainer": trainer,
+            "model": model,
+            "config": config.model_dump(mode="json"),
+            "selection": [selection.sql, selection.parameters] if selection else None,
+            "options": options_json(options or Options()),
+        }
+    )
+    if before := unfinished.asked():
+        if before[1] != asked:
+            raise OutputTaken(
+                f"{unfinished.folder} holds the unfinished run {before[0]}, of which something else was asked: "
+                f"go on with it (leyden train --resume {before[0]}), or remove it"
+            )
+        return resume(store, before[0], on_metrics=on_metrics, collector=collector)
+    check_output(place.local)
+    place.check()
     run_id = announced or new_id()
-    report, used = Report(), set[SpanKey]()
-
-    def on_metrics_too(step: int, values: Mapping[str, float]) -> None:
-        metrics.add(step, values)
-        on_metrics(step, values)
-
+    report, used, rows = Report(), set[SpanKey](), None
     if isinstance(plugin, OnlineTrainer):
-        if collector is None:
-            raise RequirementMissing(f"{trainer} makes rollouts while it trains, and needs a collector to record them")
-        around = Surroundings(
-            store, collector.url, collector.token, selection, options or Options(), run_id, used.update
-        )
-        work = partial(plugin.train_online, around)
+        work = _online(plugin, store, collector, selection, options, run_id, used)
     else:
         if selection is None:
             raise RequirementMissing(f"{trainer} trains on stored rollouts: select some with --query, --where or --sql")
-        table, report = plugin.prepare(watch(StoreSource(store, selection)), options)
+        rows, report = plugin.prepare(watch(StoreSource(store, selection)), options)
         used.update(report.spans.kept_keys())
         if on_data is not None:
             on_data(report)
-        work = partial(plugin.train, table)
+        work = partial(plugin.train, rows)
     run = Run(
         run_id=run_id,
         trainer=trainer,
@@ -94,23 +123,134 @@ def train(
         sql=selection.sql if selection else "",
         config=config.model_dump(mode="json"),
         report=report.to_json(),
-        code_version=version("leyden"),
+        code_version=code_version(),
+        out=place.recorded,
+        seed=int(config.training.get("seed", _SEED)),
     )
-    run = store.runs.start(run, list(used))
-    metrics = _Metrics(store.runs, run.run_id)
-    try:
-        result = work(model=model, out=out, config=config, on_metrics=on_metrics_too)
-        metrics.flush(at_most_s=_PATIENCE_S)
-        run = store.runs.uses(run, list(used))
-        return store.runs.succeed(
-            run, str(result.checkpoint.absolute()), folder_hash(result.checkpoint), result.metrics
+    with unfinished.held():
+        run = replace(run, rows_hash=unfinished.write(run_id, asked, rows))
+        try:
+            run = store.runs.start(run, list(used))
+        except BaseException:
+            unfinished.remove()
+            raise
+        return _carry_out(store, run, work, config, place, used, on_metrics)
+
+
+def resume(
+    store: LightningStore,
+    run_id: str,
+    *,
+    on_metrics: OnMetrics = ignore,
+    collector: CollectorAt | None = None,
+) -> Run:
+    """Go on with a run that was cut off, from its newest state, to the checkpoint it would have made.
+
+    It trains on the rows it began with, which stand beside its output, whatever has come to the store since; a trainer
+    that makes its own goes on making them. Raises RunNotFound; CannotResume, which says why.
+    """
+    run = store.runs.get(run_id)
+    if run.status == RunStatus.SUCCEEDED:
+        raise CannotResume(f"the run {run.run_id} has ended well: its checkpoint is {run.checkpoint}")
+    place = place_of(run.out or "none")
+    unfinished = Unfinished(place.local)
+    before = unfinished.asked()
+    if before is None or before[0] != run.run_id:
+        raise CannotResume(
+            f"nothing is left of the run {run.run_id} to go on from: it would stand in {unfinished.folder}"
         )
+    plugin = find_trainer(run.trainer)
+    config = plugin.Config.model_validate(run.config)
+    used = set(store.datasets.spans("run", run.run_id))
+    with unfinished.held():
+        if place.local.exists():
+            work: _Work = partial(_made, store, run)
+        elif isinstance(plugin, OnlineTrainer):
+            work = _online(plugin, store, collector, None, None, run.run_id, used)
+        elif spans_hash(used) != run.spans_hash:
+            raise CannotResume(f"some of what the run {run.run_id} trains on was erased from the store: start it anew")
+        else:
+            work = partial(plugin.train, unfinished.rows(run.rows_hash))
+        run = replace(run, status=RunStatus.RUNNING, error="", ended_at=None, code_version=code_version())
+        return _carry_out(store, store.runs.beat(run), work, config, place, used, on_metrics)
+
+
+def _carry_out(
+    store: LightningStore,
+    run: Run,
+    work: _Work,
+    config: TrainerConfig,
+    place: Place,
+    used: set[SpanKey],
+    on_metrics: OnMetrics,
+) -> Run:
+    """Train, publish and record. What is unfinished stays as long as a run can go on from it."""
+    record, unfinished = Record(store.runs, run), Unfinished(place.local)
+
+    def measured(step: int, values: Mapping[str, float]) -> None:
+        record.measured(step, values)
+        on_metrics(step, values)
+
+    try:
+        with record.beating():
+            result = work(model=run.model, out=place.local, config=config, on_metrics=measured)
+            made = place.publish(
+                {"run_id": run.run_id, "trainer": run.trainer, "model": run.model, "step": result.steps}
+            )
+        try:
+            record.flush(at_most_s=_PATIENCE_S)
+            done = store.runs.succeed(
+                store.runs.uses(record.run, list(used)),
+                made.path,
+                made.sha256,
+                result.metrics,
+                size=made.size,
+                step=result.steps,
+            )
+        except StoreError as error:
+            raise NotRecorded(
+                f"the checkpoint is whole, but the store cannot be told: {error}; "
+                f"when it is back: leyden train --resume {run.run_id}"
+            ) from error
     except BaseException as error:
-        metrics.flush()
-        run = store.runs.uses(run, list(used))
+        said = (
+            "it was told to end" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"[:2000]
+        )
+        if unfinished.resumable:
+            said += f"; go on with: leyden train --resume {run.run_id}"
+        else:
+            unfinished.remove()
         status = RunStatus.CANCELLED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
-        store.runs.fail(run, f"{type(error).__name__}: {error}"[:2000], status=status)
+        with suppress(StoreError):  # what went wrong is raised on, whether the store hears of it or not
+            record.flush()
+            store.runs.fail(store.runs.uses(record.run, list(used)), said, status=status)
         raise
+    unfinished.remove()
+    place.tidy()
+    return done
+
+
+def _online(
+    plugin: OnlineTrainer,
+    store: LightningStore,
+    collector: CollectorAt | None,
+    selection: Selection | None,
+    options: Options | None,
+    run_id: str,
+    used: set[SpanKey],
+) -> _Work:
+    if collector is None:
+        raise RequirementMissing(f"{plugin.name} makes rollouts while it trains, and needs a collector to record them")
+    options = options or Options()
+    around = Surroundings(store, collector.url, collector.token, selection, options, run_id, used.update)
+    return partial(plugin.train_online, around)
+
+
+def _made(store: LightningStore, run: Run, *, out: Path, **_: object) -> TrainResult:
+    """A checkpoint that was whole before its run could be recorded as ended."""
+    curve = store.runs.curve(run.run_id)
+    last = {point["name"]: point["value"] for point in curve}  # in the order of the steps
+    return TrainResult(out, max((point["step"] for point in curve), default=0), last)
 
 
 @contextmanager
@@ -121,46 +261,3 @@ def ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def folder_hash(folder: Path) -> str:
-    """SHA-256 over a checkpoint's files, names included."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(f"{path.relative_to(folder)}\0".encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-class _Metrics:
-    """Metrics on their way to the store, a few seconds at a time: an insert a step would slow small models down."""
-
-    def __init__(self, runs: Runs, run_id: str) -> None:
-        self._runs = runs
-        self._run_id = run_id
-        self._waiting: list[tuple[int, Mapping[str, float]]] = []
-        self._written = time.monotonic()
-
-    def add(self, step: int, values: Mapping[str, float]) -> None:
-        self._waiting.append((step, dict(values)))
-        if time.monotonic() - self._written > _METRICS_EVERY_S:
-            self.flush()
-
-    def flush(self, *, at_most_s: float = 0.0) -> None:
-        """Write them. A store that is away, because its collector is started again, gets them later.
-
-        at_most_s: how long it is waited for; StoreError after that, if this is not 0
-        """
-        deadline = time.monotonic() + at_most_s
-        while self._waiting:
-            try:
-                self._runs.metrics(self._run_id, self._waiting)
-                self._waiting = []
-            except StoreError:
-                if not at_most_s:
-                    break
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
-        self._written = time.monotonic()

@@ -53,22 +53,23 @@ def local_file(target: Target) -> Iterator[Path]:
             filesystem.put_file(str(path), where)
 
 
-def upload_folder(folder: Path, target: Target) -> None:
+def upload_folder(folder: Path, target: Target, last: str = NAME) -> None:
     """Put a snapshot where it belongs, its manifest last: without one, what is there is no snapshot.
+
+    last: the name of the file that makes it whole, where it is none of ours
 
     Raises PathUnwritable, having removed what was put there.
     """
+    check_untaken(target, last)
     with _said(target):
         filesystem, where = _filesystem(target.text)
         where = where.rstrip("/")
-        if filesystem.exists(f"{where}/{NAME}"):
-            raise PathUnwritable(f"{target.text} already holds a snapshot: choose another name")
         put: list[str] = []
         try:
             with suppress(NotImplementedError):
                 filesystem.makedirs(where, exist_ok=True)
             files = sorted(p for p in folder.rglob("*") if p.is_file())
-            for path in sorted(files, key=lambda one: one.name == NAME):
+            for path in sorted(files, key=lambda one: one.name == last):
                 put.append(f"{where}/{path.relative_to(folder).as_posix()}")
                 filesystem.put_file(str(path), put[-1])
         except BaseException:
@@ -76,6 +77,25 @@ def upload_folder(folder: Path, target: Target) -> None:
                 with suppress(Exception):
                     filesystem.rm_file(name)
             raise
+
+
+def check_untaken(target: Target, last: str = NAME) -> None:
+    """Raise PathUnwritable when something whole is there already."""
+    with _said(target):
+        filesystem, where = _filesystem(target.text)
+        if filesystem.exists(f"{where.rstrip('/')}/{last}"):
+            what = "a snapshot" if last == NAME else f"a {last}"
+            raise PathUnwritable(f"{target.text} already holds {what}: choose another name")
+
+
+def remove_folder(target: Target) -> None:
+    """Remove a folder and all in it. Raises PathUnwritable."""
+    with _said(target):
+        if not target.remote:
+            shutil.rmtree(target.path)
+            return
+        filesystem, where = _filesystem(target.text)
+        filesystem.rm(where, recursive=True)
 
 
 @contextmanager

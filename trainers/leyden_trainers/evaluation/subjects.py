@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from leyden_trainers.errors import EvaluationInvalid
-from leyden_trainers.job import folder_hash
 from leyden_trainers.models import check_model
 from leyden_trainers.online.asking import ask
 from leyden_trainers.online.runner import Policy
 from leyden_trainers.online.serving import OwnServer
+from leyden_trainers.publishing import folder_hash
 
 _SERVED = re.compile(r"(?P<base>https?://.+?/v1)(/(?P<name>.+))?")
 

@@ -1,4 +1,5 @@
--- The summary that lists read, kept by every insert of spans: only what is idempotent under retries.
+-- The summary that lists read, kept by every insert of spans: only what is idempotent under retries. Training runs are spans
+-- too, but no agents': they are found by their trace id alone.
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS traces_mv TO traces AS
 SELECT
@@ -21,4 +22,5 @@ SELECT
     uniqIfState(SpanId, toUInt8(Operation IN ('chat', 'generate_content', 'text_completion'))) AS LlmSpans,
     uniqIfState(SpanId, toUInt8(StatusCode = 'Error')) AS Errors
 FROM otel_traces
+WHERE Project != 'leyden-runs'
 GROUP BY Project, Hour, TraceId;
