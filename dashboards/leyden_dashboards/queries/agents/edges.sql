@@ -1,11 +1,5 @@
 -- Agents and tools, Calls: the edges. The caller is the parent span if it is a node, else the trace's first agent, else
--- the service; an agent's own caller is its parent or the service.
-WITH chosen AS
-(
-    SELECT TraceId, SpanId, ParentSpanId, Timestamp, ServiceName, AgentName, {node} AS node
-    FROM otel_traces FINAL
-    WHERE {spans}
-)
+-- the service; an agent's own caller is its parent or the service. A trace's spans lie together, so each is read once.
 SELECT
     concat(source, ' → ', target) AS id,
     source,
@@ -14,15 +8,28 @@ SELECT
 FROM
 (
     SELECT
-        c.node AS target,
-        multiIf(p.node != '', p.node,
-                startsWith(c.node, 'agent: ') OR a.agent = '', concat('service: ', c.ServiceName),
-                concat('agent: ', a.agent)) AS source
-    FROM (SELECT * FROM chosen WHERE node != '') AS c
-    LEFT JOIN (SELECT TraceId, SpanId, node FROM chosen WHERE node != '') AS p
-        ON p.TraceId = c.TraceId AND p.SpanId = c.ParentSpanId
-    LEFT JOIN (SELECT TraceId, argMin(AgentName, Timestamp) AS agent FROM chosen WHERE AgentName != '' GROUP BY TraceId) AS a
-        ON a.TraceId = c.TraceId
+        target,
+        multiIf(caller != '', caller,
+                startsWith(target, 'agent: ') OR agent = '', concat('service: ', service),
+                concat('agent: ', agent)) AS source
+    FROM
+    (
+        SELECT
+            groupArrayIf(SpanId, node != '') AS ids,
+            groupArrayIf(ParentSpanId, node != '') AS parents,
+            groupArrayIf(node, node != '') AS nodes,
+            groupArrayIf(toString(ServiceName), node != '') AS services,
+            toString(argMinIf(AgentName, Timestamp, AgentName != '')) AS agent
+        FROM
+        (
+            SELECT TraceId, SpanId, ParentSpanId, Timestamp, ServiceName, AgentName, toString({node}) AS node
+            FROM otel_traces FINAL
+            WHERE {spans}
+        )
+        GROUP BY TraceId
+        HAVING notEmpty(nodes)
+    )
+    ARRAY JOIN nodes AS target, services AS service, arrayMap(parent -> nodes[indexOf(ids, parent)], parents) AS caller
 )
 WHERE source != target
 GROUP BY source, target
