@@ -96,19 +96,17 @@ class Flusher:
         return False
 
     def _store(self, path: Path) -> None:
-        segment = path.read_bytes()
         try:
-            self._write(segment)
+            with path.open("rb") as file:
+                self._writer.write(file, token=hashlib.file_digest(file, "sha256").hexdigest())
         except OtlpInvalid:
-            self._bisect(requests(segment)[0])
-
-    def _write(self, segment: bytes) -> None:
-        self._writer.write(segment, token=hashlib.sha256(segment).hexdigest())
+            self._bisect(requests(path.read_bytes())[0])
 
     def _bisect(self, found: list[bytes]) -> None:
         """Store what can be stored of a poisoned segment; the poison itself is set aside with the reason."""
+        segment = delimited(found)
         try:
-            self._write(delimited(found))
+            self._writer.write(segment, token=hashlib.sha256(segment).hexdigest())
         except OtlpInvalid as error:
             if len(found) == 1:
                 self._set_aside(found[0], str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from leyden_collector import log_records
+from leyden_collector.piecewise import pieces
 from leyden_collector.processors import Pipeline, Processed
 from leyden_store.errors import OtlpInvalid
 
@@ -95,14 +96,15 @@ class Intake:
         body, accepted, without_ids = checked(body)
         rejected = {NO_IDS: without_ids} if without_ids else {}
         if accepted and self._pipeline is not None:
-            body, accepted = _left(self._pipeline.traces(body), accepted, rejected)
+            processed = [self._pipeline.traces(piece) for piece in pieces(body)]
+            body, accepted = _left(processed, accepted, rejected)
         return Taken("traces", accepted, rejected, self._spool.append(body) if accepted and body else None)
 
     def logs(self, body: bytes) -> Taken:
         """Take an encoded ExportLogsServiceRequest: GenAI's events. Raises as `traces` does."""
         body, accepted, rejected = log_records.checked(body)
         if accepted and self._pipeline is not None:
-            body, accepted = _left(self._pipeline.logs(body), accepted, rejected)
+            body, accepted = _left([self._pipeline.logs(body)], accepted, rejected)
         return Taken("logs", accepted, rejected, self._logs.append(body) if accepted and body else None)
 
     def take(self, signal: Signal, body: bytes) -> Taken:
@@ -123,11 +125,11 @@ class Intake:
             self.counts.update({"refused_requests": 1, f"refused_{status}": 1})
 
 
-def _left(processed: Processed, accepted: int, rejected: dict[str, int]) -> tuple[bytes, int]:
-    """What the pipeline left of a request; what a processor failed on is rejected."""
-    if processed.rejected:
-        rejected[PROCESSOR_FAILED] = processed.rejected
-    return processed.body, accepted - processed.rejected
+def _left(processed: Sequence[Processed], accepted: int, rejected: dict[str, int]) -> tuple[bytes, int]:
+    """What the pipeline left of a request's pieces; what a processor failed on is rejected."""
+    if failed := sum(piece.rejected for piece in processed):
+        rejected[PROCESSOR_FAILED] = failed
+    return b"".join(piece.body for piece in processed), accepted - failed
 
 
 def checked(body: bytes) -> tuple[bytes, int, int]:
@@ -135,6 +137,12 @@ def checked(body: bytes) -> tuple[bytes, int, int]:
 
     A span without a 16-byte trace id and an 8-byte span id, not all zeros, has no key: it is rejected.
     """
+    found = [_checked(piece) for piece in pieces(body)]
+    rejected = sum(piece[2] for piece in found)
+    return b"".join(piece[0] for piece in found) if rejected else body, sum(piece[1] for piece in found), rejected
+
+
+def _checked(body: bytes) -> tuple[bytes, int, int]:
     message = ExportTraceServiceRequest()
     try:
         message.ParseFromString(body)

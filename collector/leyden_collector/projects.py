@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from leyden_collector.piecewise import pieces
 from leyden_store.errors import OtlpInvalid
 
 _NAME = "leyden.project"
@@ -21,7 +22,9 @@ def bound(signal: Literal["traces", "logs"], body: bytes, project: str) -> bytes
 
 def bind_traces(body: bytes, project: str) -> bytes:
     """An encoded ExportTraceServiceRequest, all of it in `project`; untouched when that is "". Raises OtlpInvalid."""
-    return _bound(body, project, ExportTraceServiceRequest()) if project else body
+    if not project:
+        return body
+    return b"".join(_bound(piece, project, ExportTraceServiceRequest()) for piece in pieces(body))
 
 
 def bind_logs(body: bytes, project: str) -> bytes:

@@ -21,7 +21,7 @@ from leyden_collector.exposition import Histogram
 from leyden_store.errors import StoreError
 from leyden_store.ingest import varint
 
-_GROWN = 4
+_GROWN = 8
 
 
 class SpoolFull(StoreError):
@@ -31,7 +31,7 @@ class SpoolFull(StoreError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_bytes: spooled, not yet stored. A segment closes at segment_bytes, or segment_age_s after its first byte;
-    while the store is behind it grows instead, to four times as much at most."""
+    while the store is behind it grows instead, to eight times as much at most."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20

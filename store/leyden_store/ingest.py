@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from leyden_store import sql
 from leyden_store.connection import Connection
@@ -13,6 +13,9 @@ from leyden_store.errors import OtlpInvalid, StoreError
 
 if TYPE_CHECKING:
     from chdb.state.sqlitelike import Connection as Engine
+
+_PIECE = 1 << 20
+"""Bytes of a file in memory at a time."""
 
 _LANDING = {"traces": "otlp_trace_requests", "logs": "otlp_logs"}
 """Signal → the table that takes its requests (schema/views)."""
@@ -61,16 +64,18 @@ class OtlpWriter:
         self._engines: list[Engine] = []
         self._lock = threading.Lock()
 
-    def write(self, segment: bytes, *, token: str) -> None:
+    def write(self, segment: bytes | BinaryIO, *, token: str) -> None:
         """Store a segment, whole or not at all; the same token again within ClickHouse's window stores nothing twice.
 
+        segment: a file of it is read piece by piece.
         Raises OtlpInvalid when a request in it is malformed, StoreError when the store cannot take it now.
         """
         if not segment:
             return
+        pieces = [segment] if isinstance(segment, bytes) else _Pieces(segment)
         try:
             if self._connection.engine_path is not None:
-                self._write_embedded(segment, token)
+                self._write_embedded(pieces, token)
             else:
                 with self._connection.client() as client:
                     schema = {
@@ -79,7 +84,13 @@ class OtlpWriter:
                         "format_schema_message_name": "Request",
                     }
                     settings = {**_SETTINGS, **schema, "insert_deduplication_token": token}
-                    client.raw_insert(_LANDING[self._signal], insert_block=segment, fmt="Protobuf", settings=settings)
+                    # Bytes would be copied behind the statement; what is iterated goes as it is.
+                    client.raw_insert(
+                        _LANDING[self._signal],
+                        insert_block=pieces,  # type: ignore[arg-type]
+                        fmt="Protobuf",
+                        settings=settings,
+                    )
         except Exception as error:
             text = " ".join(str(error).split())
             code = re.search(r"Code: (\d+)", text)
@@ -95,7 +106,7 @@ class OtlpWriter:
             while self._engines:
                 self._engines.pop().close()
 
-    def _write_embedded(self, segment: bytes, token: str) -> None:
+    def _write_embedded(self, pieces: Iterable[bytes], token: str) -> None:
         """On a handle of its own: neither readers' queries nor other inserts hold it up.
 
         The schema goes by its file: the engine would write one given as a string into the working directory.
@@ -115,7 +126,8 @@ class OtlpWriter:
         try:
             inserter = engine.send_insert(f"INSERT INTO {_LANDING[self._signal]} SETTINGS {clause}", "Protobuf")
             try:
-                inserter.append(segment)  # type: ignore[no-untyped-call]
+                for piece in pieces:
+                    inserter.append(piece)  # type: ignore[no-untyped-call]
                 inserter.finish()
             except BaseException:
                 inserter.cancel()  # type: ignore[no-untyped-call]
@@ -123,6 +135,18 @@ class OtlpWriter:
         finally:
             with self._lock:
                 self._engines.append(engine)
+
+
+class _Pieces:
+    """A file, from its beginning each time: an HTTP client that connects anew sends all of it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        while piece := self._file.read(_PIECE):
+            yield piece
 
 
 def _literal(value: int | str) -> str:

@@ -201,11 +201,13 @@ def test_a_revoked_key_is_good_for_nothing_at_once(guarded: Collector, keys: dic
 def test_who_read_what_is_in_the_audit_log(guarded: Collector, keys: dict[str, str]) -> None:
     ask(f"{guarded.url}/api/traces/{1:032x}", X_API_Key=keys["our reader"])
     ask(f"{guarded.url}/api/search?text=hello", X_API_Key=keys["reader"])
+    ask(f"{guarded.url}/api/labels?target={1:032x}", X_API_Key=keys["reader"])
     ask(f"{guarded.url}/clickhouse?query=SELECT+number+FROM+numbers(7)", X_API_Key=keys["reader"])
     entries = ask(f"{guarded.url}/api/audit?limit=1000", **ADMIN).json()["items"]
     assert {
         ("our reader", "read", f"trace {1:032x}", 2, "ours"),
         ("reader", "sql", "SELECT number FROM numbers(7)", 7, ""),
+        ("reader", "read", f"labels of {1:032x}", 0, ""),
     } <= {tuple(entry[name] for name in ("name", "action", "subject", "rows", "project")) for entry in entries}
     assert "search" in {entry["action"] for entry in entries}
     assert not any(key in json.dumps(entries) for key in keys.values())

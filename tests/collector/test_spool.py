@@ -87,12 +87,12 @@ def test_while_the_store_is_behind_a_segment_grows(tmp_path: Path) -> None:
     spool.stop()
 
 
-def test_while_the_store_is_behind_a_segment_grows_to_four_times_its_size_and_no_further(tmp_path: Path) -> None:
+def test_while_the_store_is_behind_a_segment_grows_to_eight_times_its_size_and_no_further(tmp_path: Path) -> None:
     spool = Spool(tmp_path, Limits(segment_bytes=100, segment_age_s=60), in_flight=1)
-    for _ in range(30):
+    for _ in range(38):
         spool.append(b"x" * 49).result(5)
     spool.stop()
-    assert [path.stat().st_size for path in sorted(tmp_path.glob("*.seg"))] == [100, 400, 400, 400, 200]
+    assert [path.stat().st_size for path in sorted(tmp_path.glob("*.seg"))] == [100, 800, 800, 200]
 
 
 def test_several_in_flight_each_have_a_segment_of_their_own_oldest_first(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from leyden_collector.api.parts import Asking, Parts
+from leyden_store.audit import Action
 
 
 class ToolCallIn(BaseModel):
@@ -66,6 +67,8 @@ def router(parts: Parts) -> APIRouter:
 
     @routes.get("/labels", summary="Everything said of a rollout or a span, oldest first")
     def said(grant: Asking, target: Annotated[str, Query(min_length=1, max_length=200)]) -> list[dict[str, Any]]:
-        return labels.all(target, grant.project)
+        found = labels.all(target, grant.project)
+        parts.auditor.note(grant, Action.READ, f"labels of {target}", len(found))
+        return found
 
     return routes
