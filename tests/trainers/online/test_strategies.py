@@ -1,0 +1,171 @@
+"""Online training by the strategies that reach beyond this machine: the same steps, whoever runs the agents."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from leyden.demo import agent
+from leyden.demo.tasks import tasks
+from leyden_store.lightning import LightningStore
+from leyden_store.runs import Run, RunStatus
+from leyden_trainers.job import CollectorAt, train
+from tests.support.collector import Collector, ask
+from tests.support.tiny_policy import tiny_policy
+from tests.trainers.online.test_hybrid import Worker, eventually
+from tests.trainers.test_learning import score
+
+AGENT = f"{agent.__file__}:solve"
+GROUP = 4
+MARGIN = 0.1
+"""Of held-out reward."""
+
+pytestmark = pytest.mark.filterwarnings("default")  # of Ray, and of torch in a thread
+
+
+@pytest.fixture(scope="module")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    folder = tmp_path_factory.mktemp("collector")
+    with Collector(f"chdb://{folder}/store", folder) as running:
+        yield running
+
+
+class Training:
+    """A run of `trl-grpo` on the demo's tasks."""
+
+    def __init__(
+        self,
+        collector: Collector,
+        model: Path,
+        folder: Path,
+        *sets: str,
+        steps: int,
+        batch: int = 8,
+        shuffled: bool = False,
+    ) -> None:
+        """shuffled: tasks have each other's references"""
+        chosen = folder / "tasks.jsonl"
+        asked = tasks("train", 96)
+        references = [one.expected for one in asked]
+        if shuffled:
+            random.Random(0).shuffle(references)
+        lines = (
+            {"id": one.id, "input": one.input, "reference": reference}
+            for one, reference in zip(asked, references, strict=True)
+        )
+        chosen.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        self.metrics: list[dict[str, float]] = []
+        self._given = (collector, model, folder)
+        self._sets = [
+            f"tasks={chosen}",
+            f"agent={AGENT}",
+            "reward=tests.support.shop_reward:right_number",
+            f"num_generations={GROUP}",
+            f"per_device_train_batch_size={batch}",
+            "learning_rate=2e-3",
+            "lr_scheduler_type=constant",
+            "seed=0",
+            f"max_steps={steps}",
+            *sets,
+        ]
+
+    def run(self) -> Run:
+        collector, model, folder = self._given
+        with LightningStore.open(collector.dsn) as store:
+            return train(
+                store,
+                None,
+                trainer="trl-grpo",
+                model=str(model),
+                out=folder / "out",
+                sets=self._sets,
+                on_metrics=self._note,
+                collector=CollectorAt(collector.url),
+            )
+
+    def _note(self, _step: int, values: Mapping[str, float]) -> None:
+        if "reward" in values:
+            self.metrics.append(dict(values))
+
+    def total(self, name: str) -> float:
+        return sum(values[name] for values in self.metrics)
+
+
+@contextmanager
+def worker_of(collector: Collector, queue: str) -> Iterator[Worker]:
+    worker = Worker(collector.url, AGENT, "--queue", queue, "--concurrency", "4")
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def hybrid(queue: str, lease_s: float = 30.0) -> list[str]:
+    return ["runner=hybrid", f"runner_settings={json.dumps({'queue': queue, 'lease_s': lease_s})}"]
+
+
+def test_a_worker_killed_in_the_middle_costs_no_rollout(collector: Collector, tiny: Path, tmp_path: Path) -> None:
+    """It is killed while it has rollouts, and another is started. Their second tries are what is trained on."""
+    training = Training(collector, tiny, tmp_path, *hybrid("killed", lease_s=2.0), steps=2, batch=8)
+    done: list[Run] = []
+    with worker_of(collector, "killed") as doomed:
+        running = threading.Thread(target=lambda: done.append(training.run()))
+        running.start()
+
+        def leased() -> bool:
+            items = ask(f"{collector.url}/api/tasks").json()["items"]
+            return any(one["queue"] == "killed" and one["rollouts"].get("leased", 0) >= 2 for one in items)
+
+        eventually(leased, 120)
+        doomed.close()
+        with worker_of(collector, "killed"):
+            running.join(240)
+    assert [run.status for run in done] == [RunStatus.SUCCEEDED]
+    assert training.total("rollouts/trained") + training.total("rollouts/nothing_usable") == 2 * 8
+    batches = [one for one in ask(f"{collector.url}/api/tasks").json()["items"] if one["queue"] == "killed"]
+    assert len(batches) == 2
+    assert {one["rollouts"]["done"] for one in batches} == {8}
+    assert sum(one["retries"] for one in batches) >= 2
+    attempts = collector.query(
+        "SELECT DISTINCT max(Attempt) FROM otel_traces WHERE RolloutId != '' GROUP BY RolloutId FORMAT TSV"
+    ).body.split()
+    assert set(attempts) == {b"0", b"1"}
+
+
+@pytest.mark.online
+def test_agents_as_tasks_of_a_ray_cluster(collector: Collector, tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    training = Training(
+        collector, tiny, tmp_path, "runner=ray", 'runner_settings={"cpus": 0.5}', "concurrency=4", steps=2
+    )
+    run = training.run()
+    assert run.status is RunStatus.SUCCEEDED
+    assert training.total("rollouts/trained") + training.total("rollouts/nothing_usable") == 2 * 8
+    assert training.total("rollouts/incomplete") == 0
+
+
+@pytest.mark.online
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("strategy", ["ray", "hybrid"])
+def test_held_out_reward_rises_whoever_runs_the_agents(
+    strategy: str, seed: int, collector: Collector, tmp_path: Path
+) -> None:
+    """20 steps on rewards, and 20 on rewards for the answers of other tasks; the policy before both is the third."""
+    model = tiny_policy(seed)
+    sets = hybrid("rising") if strategy == "hybrid" else ["runner=ray", 'runner_settings={"cpus": 0.25}']
+    scores = {"frozen": score(model, seed)}
+    with worker_of(collector, "rising"):
+        for name in ("trained", "shuffled"):
+            folder = tmp_path / name
+            folder.mkdir()
+            given = (*sets, f"seed={seed}", "num_iterations=2")  # 40 updates on the rollouts of 20 steps
+            training = Training(collector, model, folder, *given, steps=40, batch=32, shuffled=name == "shuffled")
+            scores[name] = score(Path(training.run().checkpoint), seed)
+    assert scores["trained"] > max(scores["frozen"], scores["shuffled"]) + MARGIN, scores
