@@ -13,7 +13,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from leyden_instrumentation import packing, tools
+from leyden_instrumentation import exact_arguments, packing, tools
 from leyden_instrumentation.tools import ToolCall
 
 
@@ -89,10 +89,12 @@ class Exchange:
         if not isinstance(output, list):
             return
         items = [i for i in output if isinstance(i, Mapping) and i.get("type") == "function_call"]
+        calls = [{"id": str(i.get("call_id")), "arguments": str(i.get("arguments") or "")} for i in items]
         tools.memory.expect(
-            self._tool_call(str(i.get("call_id")), str(i.get("name")), str(i.get("arguments") or "")) for i in items
+            self._tool_call(call["id"], str(item.get("name")), call["arguments"])
+            for call, item in zip(calls, items, strict=True)
         )
-        self._set({})
+        self._set(dict(exact_arguments.attribute(calls)))
 
     def _settle(self) -> None:
         """Write what there is onto the span; again with more, where further chunks or choices follow."""
@@ -108,9 +110,9 @@ class Exchange:
             # One logprob per id or none: a list that does not line up would credit the wrong tokens.
             if choice.logprobs and len(choice.logprobs) == len(choice.token_ids):
                 found[prefix + "response_logprobs"] = choice.logprobs
-        self._set(found)
         first = self._choices.get(0)
-        calls = first.calls.values() if first else ()
+        calls = list(first.calls.values()) if first else []
+        self._set(found | exact_arguments.attribute(calls))
         tools.memory.expect(self._tool_call(c["id"], c["name"], c["arguments"]) for c in calls if c["id"])
 
     def _set(self, found: dict[str, Any]) -> None:

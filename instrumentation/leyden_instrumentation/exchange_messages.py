@@ -9,7 +9,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from leyden_instrumentation import tools
+from leyden_instrumentation import exact_arguments, tools
 from leyden_instrumentation.tools import ToolCall
 
 
@@ -40,6 +40,8 @@ class MessagesExchange:
             self._expect(list(self._calls.values()))
 
     def _expect(self, calls: list[dict[str, str]]) -> None:
+        if self._span.is_recording():
+            self._span.set_attributes(exact_arguments.attribute(calls))
         tools.memory.expect(
             ToolCall(c["id"], c["name"], c["arguments"] or "{}", self._span, self._context) for c in calls
         )

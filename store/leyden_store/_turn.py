@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leyden_store._doubles import Read
+from leyden_store._exact_arguments import ATTRIBUTE, to_the_letter
 from leyden_store._placing import Place
 from leyden_store.dialects._tool_ids import rename_tool_calls
 from leyden_store.dialects._values import integers, text
@@ -46,6 +47,9 @@ def make_turn(
         status = "ok"
     if span.dropped_attributes:
         notes.append(f"{span.dropped_attributes} attributes evicted by the SDK's limit")
+    if response and response.get("tool_calls"):
+        exact = _first(read.span.attributes.get(ATTRIBUTE) for read in inward)
+        response = to_the_letter(response, exact) if exact else response
     if response and tool_ids and response.get("tool_calls"):
         response = rename_tool_calls(response, tool_ids)
     if response and status != "error":

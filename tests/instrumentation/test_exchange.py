@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry import context
 from opentelemetry.sdk.trace import Span, TracerProvider
 
-from leyden_instrumentation import tools
+from leyden_instrumentation import exact_arguments, tools
 from leyden_instrumentation.exchange import Exchange
 
 ADDED = frozenset({"return_token_ids", "logprobs"})
@@ -39,7 +40,7 @@ def logprobs(values: list[float]) -> dict[str, Any]:
 def test_a_reply_parsed_twice_is_counted_once() -> None:
     span = start()
     exchange = Exchange(span, context.get_current(), ADDED)
-    reply = {
+    reply: dict[str, Any] = {
         "prompt_token_ids": [1, 2],
         "choices": [
             {
@@ -136,3 +137,34 @@ def test_an_ended_span_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
         {"choices": [{"message": {}, "finish_reason": "stop", "token_ids": [1]}]}
     )
     assert caplog.text == ""
+
+
+SPACED = '{"a":  1}'
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_arguments_are_told_to_the_letter_where_reading_them_would_change_them(streamed: bool) -> None:
+    span = start()
+    exchange = Exchange(span, context.get_current(), streamed=streamed)
+    calls = [
+        {"index": 0, "id": "call_1", "function": {"name": "look", "arguments": SPACED}},
+        {"index": 1, "id": "call_2", "function": {"name": "look", "arguments": '{"a": 1}'}},
+    ]
+    pieces = [calls] if not streamed else [calls[:1], calls[1:]]
+    for number, piece in enumerate(pieces, start=1):
+        said = {"delta" if streamed else "message": {"tool_calls": piece}}
+        exchange.read(
+            {"choices": [{"index": 0, "finish_reason": "tool_calls" if number == len(pieces) else None} | said]}
+        )
+    assert json.loads(str((span.attributes or {})[exact_arguments.ATTRIBUTE])) == {"call_1": SPACED}
+
+
+def test_without_content_arguments_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEYDEN_CAPTURE_CONTENT", "false")
+    span = start()
+    call = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": SPACED}
+    Exchange(span, context.get_current()).read({"id": "resp_1", "output": [call]})
+    assert not span.attributes
+    monkeypatch.delenv("LEYDEN_CAPTURE_CONTENT")
+    Exchange(span, context.get_current()).read({"id": "resp_1", "output": [call]})
+    assert dict(span.attributes or {}) == {exact_arguments.ATTRIBUTE: json.dumps({"call_1": SPACED})}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from opentelemetry import context, trace
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from leyden_instrumentation import tools
+from leyden_instrumentation import exact_arguments, tools
 from leyden_instrumentation.exchange_messages import MessagesExchange
 
 WHOLE: list[dict[str, Any]] = [
@@ -61,3 +62,13 @@ def test_a_tool_call_and_its_result_make_a_span(events: list[dict[str, Any]], mo
         '{"city": "Zürich"}',
         "18 °C",
     ]
+
+
+def test_streamed_arguments_are_told_to_the_letter() -> None:
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("chat")
+    assert isinstance(span, Span)
+    exchange = MessagesExchange(span, context.get_current())
+    spaced = {"type": "content_block_delta", "index": 1, "delta": {"partial_json": '  "Zürich"}'}}
+    for event in [*STREAM[:5], spaced, *STREAM[6:]]:
+        exchange.read(event)
+    assert json.loads(str((span.attributes or {})[exact_arguments.ATTRIBUTE])) == {"call_1": '{"city":   "Zürich"}'}

@@ -291,6 +291,24 @@ def test_responses_api_calls_get_the_ids_later_calls_tell() -> None:
     assert calls == ["call_a", "call_b"]
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"call_1": '{"a":  1}'}, '{"a":  1}'),
+        ({"call_1": '{"a":  2}'}, '{"a": 1}'),
+        ({"call_2": '{"a":  1}'}, '{"a": 1}'),
+        ("broken", '{"a": 1}'),
+    ],
+)
+def test_arguments_told_to_the_letter_are_the_replys_where_they_say_the_same(told: Any, expected: str) -> None:
+    part = {"type": "tool_call", "id": "call_1", "name": "look", "arguments": {"a": 1}}
+    reply = json.dumps([{"role": "assistant", "parts": [part], "finish_reason": "tool_call"}])
+    attributes = {"gen_ai.output.messages": reply, "leyden.tool_call_arguments": json.dumps(told)}
+    response = turn([chat("a", attributes=attributes)]).response
+    assert response is not None
+    assert [call["function"]["arguments"] for call in response["tool_calls"]] == [expected]
+
+
 def test_only_keeps_the_chosen_spans() -> None:
     rollout = only([other("root"), chat("a", "root"), chat("b", "root")])
     assert [t.span_id for t in rollout.only({("t", "b")}).turns] == ["b"]
