@@ -75,6 +75,13 @@ def test_a_request_without_what_it_needs_says_what(url: str) -> None:
     assert refusal(httpx.post(f"{url}/v1/completions", json={"model": "x"})) == (400, "prompt: Field required")
 
 
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+def test_half_a_character_is_refused(url: str, path: str) -> None:
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "\ud83d"}], "prompt": "\ud83d"}
+    status, said = refusal(httpx.post(f"{url}/v1/{path}", content=json.dumps(body)))
+    assert (status, said) == (400, "the text holds what is no character: send valid Unicode")
+
+
 def test_weights_are_not_swapped_by_a_page_in_a_browser(url: str) -> None:
     body = json.dumps({"path": "x", "policy_version": 1})
     reply = httpx.post(f"{url}/admin/load", content=body, headers={"content-type": "text/plain"})

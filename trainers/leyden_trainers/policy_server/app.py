@@ -268,5 +268,5 @@ async def _answered(_: Request, error: Exception) -> Response:
     message = str(error)
     if isinstance(error, RequestValidationError):
         message = "; ".join(f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors())
-    body = {"error": {"message": message, "type": kind, "param": None, "code": status}}
+    body = {"error": {"message": " ".join(message.split()), "type": kind, "param": None, "code": status}}
     return JSONResponse(body, status_code=status)

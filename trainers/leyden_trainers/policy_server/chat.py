@@ -33,7 +33,14 @@ class ChatFormat:
             )
         except Exception as error:
             raise RequestUnsupported(f"the model's chat template refuses these messages: {error}") from error
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return self.encode(text, special=False)
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        """The ids of a text, with those that the tokenizer puts around one where asked. Raises RequestUnsupported."""
+        try:
+            ids: list[int] = self.tokenizer(text, add_special_tokens=special)["input_ids"]
+        except (TypeError, UnicodeError) as error:  # half a surrogate pair: JSON can say it, nothing can write it
+            raise RequestUnsupported("the text holds what is no character: send valid Unicode") from error
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -125,8 +125,7 @@ class Policy:
 
     def _ids(self, prompt: str | list[int]) -> list[int]:
         if isinstance(prompt, str):
-            ids: list[int] = self.chat.tokenizer(prompt)["input_ids"]
-            return ids
+            return self.chat.encode(prompt, special=True)
         if not all(0 <= token < self._vocabulary for token in prompt):
             raise RequestUnsupported(f"a prompt's token ids are from 0 to {self._vocabulary - 1}")
         return prompt
