@@ -37,8 +37,20 @@ async def read_body(chunks: AsyncIterator[bytes], encoding: str, *, limit: int =
     """
     body = _Body(encoding, limit)
     async for chunk in chunks:
-        body.add(chunk)
+        try:
+            body.add(chunk)
+        except BodyTooLarge:
+            await _discard(chunks, limit)
+            raise
     return body.whole()
+
+
+async def _discard(chunks: AsyncIterator[bytes], most: int) -> None:
+    """Read on, for a while: a sender whose connection is cut while it sends sees no answer, and sends it all again."""
+    async for chunk in chunks:
+        most -= len(chunk)
+        if most < 0:
+            return
 
 
 def inflated(data: bytes, encoding: str, *, limit: int = MAX_BODY_BYTES) -> bytes:
