@@ -1,0 +1,1 @@
+"""An SQL agent trained by reinforcement learning; see README.md."""
