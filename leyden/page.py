@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI
+from pydantic import BaseModel, ValidationError
 
 from leyden.api_exports import ExportIn, Exports
 from leyden.api_training import TrainIn, Trainings, missing
@@ -16,9 +17,12 @@ from leyden_collector.api.parts import of_all
 from leyden_dashboards.trace_page.routes import router
 from leyden_dashboards.trace_page.tokens import DecodeOne
 from leyden_dashboards.trace_page.work import Work
+from leyden_store.errors import QueryRefused
 from leyden_store.keys import Scope
 from leyden_store.lightning import LightningStore
 from leyden_trainers.plugin import installed
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 _KEPT = 1 << 17
 """Tokens whose text is kept: as many as a large vocabulary has."""
@@ -39,7 +43,7 @@ class PageExports:
         """See `Exporting`."""
         allowed = _grant(grant)
         allowed.require(Scope.READ)
-        return self._exports.start(allowed, ExportIn(format=form, query=query, **options)).export_id
+        return self._exports.start(allowed, _checked(ExportIn, format=form, query=query, **options)).export_id
 
     def get(self, grant: object, export_id: str) -> Mapping[str, Any]:
         """See `Exporting`."""
@@ -66,12 +70,22 @@ class PageTraining:
         allowed = _grant(grant)
         allowed.require(Scope.READ)
         of_all(allowed)
-        return self._trainings.start(allowed, query, TrainIn(trainer=trainer, model=model, set=dict(settings))).run_id
+        given = _checked(TrainIn, trainer=trainer, model=model, set=dict(settings))
+        return self._trainings.start(allowed, query, given).run_id
 
     def cancel(self, grant: object, run_id: str) -> None:
         """See `Training`."""
         of_all(_grant(grant))
         self._trainings.cancel(run_id)
+
+
+def _checked(kind: type[Asked], **values: Any) -> Asked:
+    """What a form asks as the API is asked it. Raises QueryRefused."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        said = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors()[:3])
+        raise QueryRefused(said) from error
 
 
 def _grant(given: object) -> Grant:

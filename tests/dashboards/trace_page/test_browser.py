@@ -75,7 +75,7 @@ def test_each_view_is_accessible_in_either_scheme(
     if view == "trace":
         tab.keyboard.press("o")
     if folder := os.environ.get("LEYDEN_SCREENSHOTS"):
-        tab.screenshot(path=Path(folder) / f"{view}-{scheme}.png")
+        tab.screenshot(path=Path(folder) / f"{view}-{scheme}.png", full_page=view == "rollout")
     rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
     found = Axe().run(tab, options=rules)
     tab.close()

@@ -86,6 +86,8 @@ def test_an_export_that_fails_says_why(page_url: str) -> None:
     at = sent(page_url, "/export/shop", format="turnips")
     assert "turnips" in until(page_url, at, "failed")
     assert "no number" in sent(page_url, "/export/shop", 400, format="turns", min_reward="much")
+    assert "finite" in sent(page_url, "/export/shop", 400, format="turns", min_reward="nan")
+    assert "at most 200" in sent(page_url, f"/export/{'q' * 300}", 400, format="turns")
     assert "no saved query" in sent(page_url, "/export/none", 404, format="turns")
     get(page_url, "/exports/none", 404)
 
