@@ -21,12 +21,7 @@ def run(args: argparse.Namespace) -> int:
 
     with open_store(args.store) as store:
         if args.name:
-            one = store.evaluations.get(args.name)
-            shown = {
-                **one.to_json(),
-                "rollouts": [rollout.to_json() for rollout in store.evaluations.rollouts(one.evaluation_id)],
-                "comparisons": [found.to_json() for found in store.evaluations.comparisons(one.evaluation_id)],
-            }
+            shown = store.evaluations.told(store.evaluations.get(args.name))
             print(json.dumps(shown, ensure_ascii=False, indent=None if args.json else 2))
             return 0
         found = store.evaluations.all()

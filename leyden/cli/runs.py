@@ -20,7 +20,8 @@ def run(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         if args.run_id:
             one = store.runs.get(args.run_id)
-            shown = {**one.to_json(), "curve": store.runs.curve(one.run_id)}
+            evaluations = store.evaluations.told_of_checkpoint(one.checkpoint)
+            shown = {**one.to_json(), "curve": store.runs.curve(one.run_id), "evaluations": evaluations}
             print(json.dumps(shown, ensure_ascii=False, indent=None if args.json else 2))
             return 0
         found = store.runs.all()

@@ -26,7 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Every option of the command: a trigger keeps them for later, and checks them now."""
     add_store(parser)
     add_selection(parser, data=True, model=False)
-    parser.add_argument("--trainer", metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay, trl-grpo")
+    parser.add_argument(
+        "--trainer", metavar="T", help="trl-sft, trl-dpo, trl-kto, trl-reward, torch-replay, trl-grpo, prompt-opt"
+    )
     parser.add_argument("--model", metavar="M", help="the model to start from: a folder or a hub name")
     parser.add_argument(
         "--out", metavar="DIR|URL", help="where the checkpoint goes, a folder or s3://…, gs://…; must not exist"

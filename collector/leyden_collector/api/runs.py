@@ -27,6 +27,7 @@ def router(parts: Parts) -> APIRouter:
     def run(grant: Asking, run_id: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
         of_all(grant)
         found = parts.store.runs.get(run_id)
-        return {**found.to_json(), "curve": parts.store.runs.curve(found.run_id)}
+        evaluations = parts.store.evaluations.told_of_checkpoint(found.checkpoint)
+        return {**found.to_json(), "curve": parts.store.runs.curve(found.run_id), "evaluations": evaluations}
 
     return routes

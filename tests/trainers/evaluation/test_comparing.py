@@ -21,8 +21,10 @@ def rollout(task: int, reward: float | None, attempt: int = 0, **more: object) -
     return EvaluatedRollout(f"t{task}", attempt, f"r{task}/{attempt}", outcome, **fields)  # type: ignore[arg-type]
 
 
-def recorded(store: LightningStore, name: str, rollouts: Sequence[EvaluatedRollout]) -> Evaluation:
-    begun = store.evaluations.start(Evaluation(new_id(), name, "agent.py:act"))
+def recorded(
+    store: LightningStore, name: str, rollouts: Sequence[EvaluatedRollout], checkpoint: str = ""
+) -> Evaluation:
+    begun = store.evaluations.start(Evaluation(new_id(), name, "agent.py:act", checkpoint=checkpoint))
     return store.evaluations.succeed(begun, rollouts, summary_of(rollouts))
 
 
@@ -99,3 +101,15 @@ def test_an_evaluation_is_found_by_id_beginning_or_name(store: LightningStore) -
     failed, done = store.evaluations.rollouts(second.evaluation_id)
     assert (failed.outcome, failed.error, failed.rewards, failed.latency_s) == (Outcome.FAILED, "it broke", {}, 1.5)
     assert (done.outcome, done.rewards, done.cost) == (Outcome.DONE, {"reward": 0.25}, None)
+
+
+def test_a_checkpoint_tells_how_it_was_judged(store: LightningStore) -> None:
+    base = recorded(store, "base", [rollout(n, 0.0) for n in range(6)])
+    tuned = recorded(store, "tuned", [rollout(n, 1.0) for n in range(6)], checkpoint="/models/tuned")
+    verdict = compare(store.evaluations, base, tuned)
+    (told,) = store.evaluations.told_of_checkpoint("/models/tuned")
+    assert (told["name"], told["summary"]["rewards"]["reward"]["mean"]) == ("tuned", 1.0)
+    assert told["comparisons"] == [
+        {"a": base.evaluation_id, "b": tuned.evaluation_id, "winner": "b", "why": verdict.why}
+    ]
+    assert store.evaluations.told_of_checkpoint("") == []
