@@ -76,7 +76,7 @@ def test_trainers_take_little_of_the_capture_and_nothing_that_sets_it_up() -> No
     }
     # A server that records is a capture too: it packs ids and hides keys alike.
     shared = {"leyden_instrumentation.packing", "leyden_instrumentation.api_keys"}
-    assert found <= {"leyden_instrumentation.launch"} | shared
+    assert found <= {"leyden_instrumentation.launch", "leyden_instrumentation.collector_address"} | shared
 
 
 def test_every_package_of_the_wheel_is_ruled_here() -> None:

@@ -24,7 +24,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import Field
 
-from leyden_instrumentation import collector_address
+from leyden_instrumentation.collector_address import of as address_of
 from leyden_store.otlp import encode_traces
 from leyden_store.spans import Span
 from leyden_trainers.errors import RunnerInvalid
@@ -213,7 +213,7 @@ class HttpService:
             attributes=attributes,
         )
         body, deadline = encode_traces([span]), time.monotonic() + _DELIVERY_S
-        credentials = {**collector_address.of(os.environ).headers, "content-type": "application/x-protobuf"}
+        credentials = {**address_of(os.environ).headers, "content-type": "application/x-protobuf"}
         while True:
             with suppress(httpx.HTTPError):
                 url = f"{self._config.collector.rstrip('/')}/v1/traces"

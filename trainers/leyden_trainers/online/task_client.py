@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
-from leyden_instrumentation import collector_address
+from leyden_instrumentation.collector_address import of as address_of
 from leyden_trainers.errors import LeaseOver, QueueRefused, QueueUnreachable
 from leyden_trainers.online.runner import Assignment, Policy, Ran
 from leyden_trainers.online.tasks import Task
@@ -49,7 +49,7 @@ class TaskClient:
 
     def __init__(self, collector: str) -> None:
         self._url = collector.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **collector_address.of(os.environ).headers}
+        self._headers = {"Content-Type": "application/json", **address_of(os.environ).headers}
 
     def put(self, batch_id: str, work: Sequence[Assignment], policy: Policy, **terms: Any) -> None:
         """Put a batch in; the same again changes nothing. terms: queue, project, timeout_s, lease_s, max_tries."""
