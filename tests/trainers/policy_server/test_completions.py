@@ -10,7 +10,7 @@ import openai
 import pytest
 import torch
 
-from tests.support.tiny_policy import Served
+from tests.support.tiny_policy import Served, serving
 from tests.trainers.policy_server.test_chat import recomputed
 
 IDS = {"logprobs": 0, "extra_body": {"return_token_ids": True}}
@@ -104,6 +104,12 @@ def test_what_it_cannot_do_is_refused_in_one_line(client: openai.OpenAI, asked: 
     message = refused.value.body["message"]  # type: ignore[index, call-overload]
     assert said in message
     assert "\n" not in message
+
+
+def test_logprobs_of_none_but_the_sampled_are_no_wish_for_nothing(tiny: Path, sink_url: str) -> None:
+    with serving(tiny, collector=sink_url) as recorded, recorded.client() as client:
+        assert ask(client, logprobs=0).choices[0].logprobs.tokens
+        assert ask(client).choices[0].logprobs is None
 
 
 def test_best_of_as_many_as_are_asked_for_changes_nothing(client: openai.OpenAI) -> None:

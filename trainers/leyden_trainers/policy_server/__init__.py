@@ -1,5 +1,5 @@
-"""A small OpenAI-compatible server that samples from a model on any machine and says which tokens it sampled.
+"""The Lightning Server: OpenAI's API over a model of ours, which says which tokens it sampled, or over an upstream.
 
-It stands where vLLM stands on a GPU, and names its fields as vLLM does. Start it with
-`python -m leyden_trainers.policy_server --model DIR`.
+`app.py` is the front, `policy.py` and `upstream.py` are the two that stand behind it, and `recording/` tells a
+collector what passed. Fields for token ids have vLLM's names. Start it with `leyden serve`.
 """

@@ -113,8 +113,7 @@ class Front:
         async def ended() -> None:
             """However it ended, and even if it never began to be sent."""
             await stream.events.aclose()
-            if recording and not recording.end_ns:
-                self._end(recording, _told(ClientGone()))
+            self._end(recording, _told(ClientGone()))
 
         headers = {"content-type": "text/event-stream; charset=utf-8"} | _headers(stream)
         return _Streamed(ended, self._relayed(stream, recording), headers=headers)

@@ -30,7 +30,7 @@ class Fields:
         wanted = dict(_WANTED[path])
         if body.get("stream") and not body.get("stream_options"):
             wanted["stream_options"] = {"include_usage": True}
-        return {name: value for name, value in wanted.items() if body.get(name) in (None, False)}
+        return {name: value for name, value in wanted.items() if body.get(name) is None or body[name] is False}
 
     def refused(self, path: str, model: str, *, for_good: bool) -> None:
         """A request with them was refused; `for_good` where the same without them was answered."""

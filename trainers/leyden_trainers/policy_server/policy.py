@@ -108,7 +108,7 @@ class Policy:
         chat = ask.path == "/chat/completions"
         wanted = {"return_token_ids": True, "logprobs": True if chat else 0} if ask.ids else {}
         # A client's own `false` or null is no wish for them, and stays out of its reply.
-        added = {name: value for name, value in wanted.items() if ask.body.get(name) in (None, False)}
+        added = {name: value for name, value in wanted.items() if ask.body.get(name) is None or ask.body[name] is False}
         try:
             request = (ChatRequest if chat else CompletionRequest).model_validate(ask.body | added)
         except ValidationError as error:

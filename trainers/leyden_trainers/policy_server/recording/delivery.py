@@ -52,7 +52,7 @@ class Delivery:
         self._room = room
         self._bytes = 0
         self._why = ""
-        self._away = False
+        self._away = self._said = False
         self._lock = threading.Lock()
         self._settled = threading.Condition(self._lock)
         self._queue: queue.SimpleQueue[Recording | None] = queue.SimpleQueue()
@@ -126,8 +126,9 @@ class Delivery:
             self.counts.delivered += len(batch) - lost
             self._bytes -= sum(recording.size for recording in batch)
             self._settled.notify_all()
-        if lost:
-            self._say(f"the collector took {len(batch) - lost} of {len(batch)} recorded calls: {self._why}")
+        if lost and not self._said:
+            self._said = True
+            self._say(f"the collector did not take {lost} of {len(batch)} recorded calls ({self._why}); see /health")
 
     def _post(self, body: bytes, spans: int) -> int:
         """Send the body until the collector has taken it; how many of its spans are lost."""

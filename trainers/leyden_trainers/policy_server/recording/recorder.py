@@ -85,7 +85,9 @@ class Recorder:
         return Recording(caller, trace_id, ask.path, ask.body, self._system, self._address, given.strip(), size=size)
 
     def end(self, recording: Recording, error: tuple[str, str] | None = None) -> None:
-        """The call is over; `error` is its type and message."""
+        """The call is over; `error` is its type and message. Only the first end counts."""
+        if recording.end_ns:
+            return
         recording.end_ns = time.time_ns()
         recording.error = error
         self.delivery.put(recording)
