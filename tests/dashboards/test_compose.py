@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -110,6 +111,12 @@ def test_the_gateway_hands_on_to_the_collector_by_trace_id() -> None:
         assert pipeline == {"receivers": list(config["receivers"]), "exporters": list(config["exporters"])}
     (mount,) = SERVICES["gateway"]["volumes"]
     assert f"--config={mount.split(':')[1]}" in SERVICES["gateway"]["command"]
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_kubernetes_own_schema_takes_its_files_to_the_letter(version: str) -> None:
+    for made in yaml.safe_load_all((ROOT / "deploy/kubernetes/collector.yaml").read_text()):
+        kubernetes_validate.validate(made, version, strict=True)
 
 
 def test_on_kubernetes_the_collector_is_bounded_unprivileged_and_keeps_its_disk() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
-from leyden_store.runs import Run
+from leyden_store.runs import Run, RunStatus
 from leyden_store.spans import AttributeValue, Span
 from tests.support.collector import Collector, ask
 from tests.support.otlp_making import NOW_NS, chat, make
@@ -62,6 +62,14 @@ def page_url(page_up: Collector) -> str:
 def page_dsn(page_up: Collector) -> str:
     """Its store."""
     return page_up.dsn
+
+
+@pytest.fixture
+def under_way(page_dsn: str) -> str:
+    """The run that is under way, heard of just now."""
+    with LightningStore.open(page_dsn) as store:
+        store.runs.beat(replace(store.runs.get(RUN), status=RunStatus.RUNNING, error=""))
+    return RUN
 
 
 def _in(spans: list[Span], rollout: str, group: str) -> list[Span]:

@@ -65,9 +65,11 @@ def exported(page_url: str) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_is_accessible_in_either_scheme(
-    browser: Browser, page_url: str, exported: str, view: str, scheme: str
+    browser: Browser, page_url: str, exported: str, view: str, scheme: str, request: pytest.FixtureRequest
 ) -> None:
     """axe-core's rules of WCAG 2.1 A and AA, contrast included. LEYDEN_SCREENSHOTS=DIR keeps a picture of each."""
+    if view == "run":
+        request.getfixturevalue("under_way")
     tab = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
     tab.goto(page_url + VIEWS[view] + (exported if view == "export" else ""))
     if view == "export":
@@ -148,11 +150,13 @@ def test_an_export_is_begun_and_seen_to_its_end_without_a_reload(page: Page, pag
     assert len(Path(taken.value.path()).read_text().splitlines()) == 6
 
 
-def test_a_run_s_curves_and_progress_move_by_themselves(page: Page, page_url: str, page_dsn: str) -> None:
+def test_a_run_s_curves_and_progress_move_by_themselves(
+    page: Page, page_url: str, page_dsn: str, under_way: str
+) -> None:
     page.goto(f"{page_url}/queries/shop?trainer=trl-grpo&model=tiny#train")  # as Grafana links to it
     assert page.get_by_label("Trainer").input_value() == "trl-grpo"
     assert page.get_by_label("Model").input_value() == "tiny"
-    page.get_by_role("link", name=RUN).click()
+    page.get_by_role("link", name=under_way).click()
     page.get_by_text("running, 50 %").wait_for()
     page.evaluate("window.here = true")
     with LightningStore.open(page_dsn) as store:

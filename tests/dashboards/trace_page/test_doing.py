@@ -119,8 +119,8 @@ def test_training_that_cannot_be_is_refused_on_a_page(
     assert 'role="alert"' in sent(page_url, path, status, **form)
 
 
-def test_a_run_under_way_shows_how_far_it_is(page_url: str) -> None:
-    text = get(page_url, f"/runs/{RUN}")
+def test_a_run_under_way_shows_how_far_it_is(page_url: str, under_way: str) -> None:
+    text = get(page_url, f"/runs/{under_way}")
     assert re.search(r"data-again>running, 50 % of its steps done", text)
     assert '<progress aria-label="share of the run\'s steps that are done" max="1" value="0.5">' in text
     assert "running 50 %" in get(page_url, "/runs")
