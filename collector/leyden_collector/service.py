@@ -7,8 +7,9 @@ import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -72,9 +73,9 @@ def serve(
     """
     tls = read_tls(settings.tls_cert, settings.tls_key)
     scheme = "https" if tls else "http"
-    listener = _listen(settings.host, settings.http_port)
-    grpc = None if settings.grpc_at is None else OtlpGrpc(settings.host, settings.grpc_at, tls)
-    with listener, LightningStore.open(settings.store) as store:
+    with ExitStack() as stack:  # what is begun last ends first
+        listener = stack.enter_context(_listen(settings.host, settings.http_port))
+        store = stack.enter_context(LightningStore.open(settings.store))
         if held := store.connection.gateway:
             where = held.url.removesuffix("/clickhouse")
             raise StoreLocked(f"another collector (process {held.pid}) serves this store at {where}; send spans there")
@@ -84,8 +85,6 @@ def serve(
             store.prices.replace(CONFIGURED, read_prices(settings.cost.prices))
         processors = make(settings.processors)
         pipeline = Pipeline(processors) if processors else None
-        lanes = Lanes(folder, settings.spool.limits(), store.connection)
-        tail = Tail(settings.tail, folder, lanes.traces, lanes.logs) if settings.tail else None
         token = settings.token.get_secret_value() if settings.token else secrets.token_urlsafe(32)
         access = Access(
             token,
@@ -94,19 +93,40 @@ def serve(
             keys=Keys(store.connection),
         )
         path, holder = store.connection.engine_path, store.connection.holder
-        auditor = Auditor(AuditLog(store.connection), access)
-        gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
-        tasks = TaskQueue(folder / TASKS_FILE)
+        tasks = stack.enter_context(closing(TaskQueue(folder / TASKS_FILE)))
         waiting = Waiting(tasks)
-        intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
 
         def families() -> Iterator[Family]:
             return metrics.families(intake, lanes, pipeline, tail, tasks)
 
+        keeper = MetricsKeeper(store.connection, families, settings.metrics.every_s)
+        stack.callback(keeper.stop)
+        auditor = Auditor(AuditLog(store.connection), access)
+        auditor.start()
+        stack.callback(auditor.stop)
+        gateway = Gateway(path, store.connection, access, auditor) if path is not None else None
+        if gateway is not None:
+            stack.callback(gateway.close)
+        lanes = stack.enter_context(_running(Lanes(folder, settings.spool.limits(), store.connection), folder))
+        tail = Tail(settings.tail, folder, lanes.traces, lanes.logs) if settings.tail else None
+        if tail is not None:
+            tail.start()
+            stack.callback(tail.stop)
+        intake = Intake((tail or lanes).traces, (tail or lanes).logs, pipeline)
+        if settings.metrics.every_s:
+            keeper.start()
+        grpc = None if settings.grpc_at is None else OtlpGrpc(settings.host, settings.grpc_at, tls)
+        if grpc is not None:
+            stack.callback(grpc.stop)
+        own = (
+            SelfTrace(settings.self_trace.endpoint or url, "" if settings.self_trace.endpoint else token)
+            if settings.self_trace.enabled
+            else None
+        )
         parts = Parts(store, access, auditor, tasks, waiting)
         app = create_app(parts, intake, lanes, gateway, families, settings.cors_origins)
-        keeper = MetricsKeeper(store.connection, families, settings.metrics.every_s)
-        beside = extend(app, store) if extend is not None else nullcontext()
+        if extend is not None:
+            stack.enter_context(extend(app, store))
 
         def ready() -> None:
             if holder is not None:
@@ -120,18 +140,7 @@ def serve(
             if own is not None:
                 own.stop()
 
-        lanes.start()
-        auditor.start()
-        if settings.metrics.every_s:
-            keeper.start()
-        if tail is not None:
-            tail.start()
-        own = (
-            SelfTrace(settings.self_trace.endpoint or url, "" if settings.self_trace.endpoint else token)
-            if settings.self_trace.enabled
-            else None
-        )
-        server = _Server(
+        _Server(
             uvicorn.Config(
                 app if own is None else own.over(app),
                 log_level="warning", access_log=False, timeout_graceful_shutdown=5,
@@ -139,22 +148,18 @@ def serve(
             ),
             ready,
             stopping,
-        )  # fmt: skip
-        try:
-            with beside:
-                server.run(sockets=[listener])
-        finally:
-            if grpc is not None:
-                grpc.stop()
-            if tail is not None:
-                tail.stop()
-            if not lanes.stop(_DRAIN_S):
-                log.warning("%d bytes stay in the spool %s; they are stored at the next start", lanes.bytes, folder)
-            if gateway is not None:
-                gateway.close()
-            auditor.stop()
-            keeper.stop()
-            tasks.close()
+        ).run(sockets=[listener])  # fmt: skip
+
+
+@contextmanager
+def _running(lanes: Lanes, folder: Path) -> Iterator[Lanes]:
+    """Lanes that store, and in the end have stored what they can in time."""
+    lanes.start()
+    try:
+        yield lanes
+    finally:
+        if not lanes.stop(_DRAIN_S):
+            log.warning("%d bytes stay in the spool %s; they are stored at the next start", lanes.bytes, folder)
 
 
 class _Server(uvicorn.Server):
