@@ -3,9 +3,9 @@
     python benchmarks/bench_online.py [--steps N] [--rollouts N] [--hidden N] [--json]
 
 One run of `trl-grpo`'s own training loop, one policy server, one agent in processes of its own. Steps take turns: in
-one the agents are recorded, and tokens come from collector and store; in the other nothing is recorded, and the agent's
-own results hold the tokens it was told. A step is all of it: weights, rollouts, tokens, loss, update. The order within a
-pair changes from pair to pair; the first pair warms up and does not count.
+one the agents are recorded, and tokens come from collector and store; in the other nothing is recorded, and what the
+agent gives back holds the tokens it was told. A step is all of it: weights, rollouts, tokens, loss, update. The order
+within a pair changes from pair to pair; the first pair warms up and does not count.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`leyden demo`: an unmodified agent is recorded, its traces train its model, and fresh rollouts say what that brought.
 
-Everything is real but small: a policy of 100,000 parameters that samples, a collector, a store, a trainer. A control
-trained the same way on shuffled rewards shows what is not learning. Training reads nothing but the store.
+Everything is real but small: a policy of 100,000 parameters that samples, a collector, a store, trainers. It is trained
+on what is recorded, and once more from the start online, on rollouts made meanwhile; a control trained on shuffled
+rewards shows what is not learning. Training reads nothing but the store.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from leyden.demo import recipe
+from leyden.demo import agent, recipe
 from leyden.demo.outcome import measure
 from leyden.demo.sampling import Sampler
-from leyden.demo.tasks import tasks
+from leyden.demo.tasks import Task, tasks, write_tasks
 from leyden.draw import draw
 from leyden.exporting import export
 from leyden.posting import Collector
@@ -90,9 +91,9 @@ class _Demo:
         self._look(sampler)
         checkpoints = {name: self._train(name) for name in (_TRUE, _CONTROL)}
         for version, name in (("trained", _TRUE), ("control", _CONTROL)):
-            with self._step(f"swap the {version} weights in; the same held-out tasks again"):
-                sampler.load(checkpoints[name], version)
-                sampler.run(version, held_out, policy_version=version)
+            self._measure(sampler, checkpoints[name], version, held_out)
+        online = self._train_online(sampler)
+        self._measure(sampler, online, "online", held_out)
         Collector(sampler.collector).flush()
         outcome = measure(self._dsn, checkpoints[_TRUE], round(time.monotonic() - self._began, 1), self._seed)
         self._console.print()
@@ -104,6 +105,11 @@ class _Demo:
         if self._as_json:
             print(json.dumps(outcome.to_json()), flush=True)
         return 0
+
+    def _measure(self, sampler: Sampler, checkpoint: Path, version: str, held_out: Sequence[Task]) -> None:
+        with self._step(f"swap the {version} weights in; the same held-out tasks again"):
+            sampler.load(checkpoint, version)
+            sampler.run(version, held_out, policy_version=version)
 
     def _look(self, sampler: Sampler) -> None:
         """One span tree, a saved query, an export: what a person would do before training."""
@@ -128,6 +134,24 @@ class _Demo:
             f"train from the store on {'shuffled' if reward == _CONTROL else 'the'} rewards: {recipe.TRAINER}"
         ):
             finish(["leyden", "train", *data, *flags(trainer=recipe.TRAINER, model=self._base, out=out), *settings])
+        return out
+
+    def _train_online(self, sampler: Sampler) -> Path:
+        """Train the first policy once more, on nothing but rollouts that the agent makes meanwhile."""
+        out = self._folder / "trained-online"
+        some = tasks("train", recipe.ONLINE_TASKS, self._seed)
+        settings = {
+            "tasks": write_tasks(self._folder / "tasks.jsonl", some),
+            "agent": f"{agent.__file__}:solve",
+            "reward": "leyden.demo.tasks:solved",
+            "server": sampler.policy,
+            "seed": self._seed,
+        }
+        given = [*recipe.ONLINE_SETTINGS, *(f"{name}={value}" for name, value in settings.items())]
+        words = [word for setting in given for word in ("--set", setting)]
+        command = ["leyden", "train", *flags(store=self._dsn, trainer=recipe.ONLINE_TRAINER, model=self._base, out=out)]
+        with self._step(f"train the first policy online, while the agent works: {recipe.ONLINE_TRAINER}"):
+            finish([*command, *words])
         return out
 
     @contextmanager

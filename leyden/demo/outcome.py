@@ -42,6 +42,7 @@ class Outcome:
     reward_before: Score
     reward_after: Score
     reward_shuffled: Score
+    reward_online: Score
     store: str
     checkpoint: str
     seconds: float
@@ -61,6 +62,7 @@ class Outcome:
             "reward before": str(self.reward_before),
             "reward after": f"[bold green]{self.reward_after}[/bold green]",
             "  control: shuffled rewards": str(self.reward_shuffled),
+            "reward after online RL alone": f"[bold green]{self.reward_online}[/bold green]",
             "store": self.store,
             "checkpoint": self.checkpoint,
             "took": f"{self.seconds} s",
@@ -82,6 +84,7 @@ def measure(dsn: str, checkpoint: Path, seconds: float, seed: int) -> Outcome:
             reward_before=_score(store, "before", seed),
             reward_after=_score(store, "trained", seed),
             reward_shuffled=_score(store, "control", seed),
+            reward_online=_score(store, "online", seed),
             store=dsn,
             checkpoint=str(checkpoint),
             seconds=seconds,

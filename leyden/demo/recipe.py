@@ -32,3 +32,25 @@ SETTINGS = (
     "max_steps=120",
 )
 """`leyden train --set …`"""
+
+ONLINE_TRAINER = "trl-grpo"
+
+ONLINE_TASKS = 160
+"""Training tasks that online training draws from: all there are."""
+
+ONLINE_SETTINGS = (
+    "num_generations=4",
+    "per_device_train_batch_size=64",
+    "num_iterations=4",
+    "max_steps=80",
+    "epsilon=0.02",
+    "epsilon_high=4",
+    "max_grad_norm=0.2",
+    "learning_rate=2e-3",
+    "lr_scheduler_type=constant",
+    "concurrency=8",
+)
+"""`leyden train --set …`: twenty times sixteen tasks, four rollouts of each, and four passes over what they bring.
+
+Many tasks at a time: a step that sees few of them learns which tool they need, and forgets the others'.
+"""

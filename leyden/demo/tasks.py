@@ -6,13 +6,18 @@ is held out, so that a better score there is a better policy and not a better me
 
 from __future__ import annotations
 
+import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from leyden.demo.agent import CATALOGUE, ITEMS
+
+if TYPE_CHECKING:
+    from leyden_exporters.scoring import Case
 
 Split = Literal["train", "heldout"]
 
@@ -44,6 +49,18 @@ def tasks(split: Split, n: int, seed: int = 0) -> list[Task]:
 def reward(task: Task, output: str) -> float:
     """1.0 when the reply names the right number and no other, else 0.0."""
     return float(re.findall(r"\d+", output) == [str(task.expected)])
+
+
+def solved(case: Case) -> float:
+    """The same reward as a function that `leyden score` and trainers take; the reference is the right number."""
+    return float(re.findall(r"\d+", case.answer) == [str(case.reference)])
+
+
+def write_tasks(path: Path, some: Sequence[Task]) -> Path:
+    """Tasks as a file that `trl-grpo` and `leyden eval` read."""
+    lines = [{"id": task.id, "input": task.input, "reference": task.expected} for task in some]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
 
 
 def _all() -> list[tuple[Task, bool]]:

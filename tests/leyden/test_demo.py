@@ -23,8 +23,10 @@ def test_the_demo_improves_its_model_beyond_a_control_on_shuffled_rewards(tmp_pa
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout.splitlines()[-1])
     before, after, shuffled = (outcome[f"reward_{name}"] for name in ("before", "after", "shuffled"))
+    online = outcome["reward_online"]
     assert after["mean"] - before["mean"] >= 0.2
     assert after["low"] > shuffled["high"]
+    assert online["low"] > max(before["high"], shuffled["mean"])
     assert before["low"] <= before["mean"] <= before["high"]
 
     assert outcome["turns"] + sum(outcome["dropped"].values()) >= outcome["turns"] > outcome["rollouts"]
@@ -32,8 +34,9 @@ def test_the_demo_improves_its_model_beyond_a_control_on_shuffled_rewards(tmp_pa
     assert AutoModelForCausalLM.from_pretrained(outcome["checkpoint"]) is not None
 
     runs = [json.loads(line) for line in _leyden("runs", "--store", outcome["store"], "--json").stdout.splitlines()]
-    assert [run["status"] for run in runs] == ["succeeded", "succeeded"]
-    assert {run["query"] for run in runs} == {"demo-train"}
+    assert [run["status"] for run in runs] == ["succeeded", "succeeded", "succeeded"]
+    assert [run["trainer"] for run in runs] == ["trl-grpo", "torch-replay", "torch-replay"]
+    assert {run["query"] for run in runs[1:]} == {"demo-train"}
     assert outcome["checkpoint"] in {run["checkpoint"] for run in runs}
 
 

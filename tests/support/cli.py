@@ -18,15 +18,22 @@ def clean_environment(**given: str) -> dict[str, str]:
 class Cli:
     """Runs commands in a folder, against one store."""
 
-    def __init__(self, folder: Path, dsn: str | None = None) -> None:
+    def __init__(self, folder: Path, dsn: str | None = None, *, patience_s: float = 120) -> None:
         self.folder = folder
+        self.patience_s = patience_s
         self.env = clean_environment(**({"LEYDEN_STORE": dsn} if dsn else {}))
 
     def __call__(self, *arguments: str | Path, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command and see that it exits with `code`."""
         command = [sys.executable, "-m", "leyden", *map(str, arguments)]
         done = subprocess.run(
-            command, cwd=self.folder, env=self.env | env, capture_output=True, text=True, timeout=120, check=False
+            command,
+            cwd=self.folder,
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=self.patience_s,
+            check=False,
         )
         assert done.returncode == code, f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -1,0 +1,139 @@
+"""`trl-grpo` as a run: agents in processes, a collector, a store, and a policy that gets better by it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from leyden.demo import agent
+from leyden.demo.tasks import tasks, write_tasks
+from leyden_exporters.build import trajectory_table
+from leyden_exporters.options import Options
+from leyden_exporters.skimmable import StoreSource
+from leyden_store.lightning import LightningStore
+from leyden_trainers.plugin import Surroundings, find_trainer
+from leyden_trainers.settings import config_from_sets
+from tests.support.cli import Cli
+from tests.support.collector import Collector
+from tests.support.tiny_policy import serving, tiny_policy
+from tests.trainers.test_learning import score
+
+AGENT = f"agent={agent.__file__}:solve"
+
+
+@contextmanager
+def overheard(url: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A front of that server which keeps its replies, by choice: prompt ids, ids, logprobs, policy version."""
+    kept: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._pass_on(None)
+
+        def do_POST(self) -> None:
+            self._pass_on(self.rfile.read(int(self.headers["content-length"])))
+
+        def _pass_on(self, body: bytes | None) -> None:
+            request = urllib.request.Request(f"{url.removesuffix('/v1')}{self.path}", body)
+            request.add_header("content-type", "application/json")
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                text = answer.read()
+            if self.path.endswith("/chat/completions"):
+                kept.append(json.loads(text))
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1", kept
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def sets(*settings: str) -> list[str]:
+    return [word for setting in settings for word in ("--set", setting)]
+
+
+def test_leyden_train_runs_agents_records_them_and_leaves_a_run(tiny: Path, tmp_path: Path) -> None:
+    """Without a collector: it starts its own. What the trainer was given is, bit for bit, what the server said."""
+    dsn = f"chdb://{tmp_path}/store"
+    cli = Cli(tmp_path, dsn, patience_s=240)
+    wanted = write_tasks(tmp_path / "tasks.jsonl", tasks("train", 8))
+    with serving(tiny, name="tiny", policy_version="none") as served, overheard(served.url) as (url, replies):
+        settings = [f"tasks={wanted}", AGENT, "reward=number", f"server={url}", "concurrency=2", "max_steps=2"]
+        settings += ["num_generations=4", "per_device_train_batch_size=8", "learning_rate=1e-3"]
+        done = cli("train", "--trainer", "trl-grpo", "--model", tiny, "--out", "out", "--json", *sets(*settings))
+    run = json.loads(done.stdout.splitlines()[-1])
+    assert (run["status"], run["trainer"], run["spans"]) == ("succeeded", "trl-grpo", len(replies))
+    assert run["metrics"]["rollouts/trained"] == 8
+    assert run["metrics"]["policy/logp_difference/max"] < 1e-4
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "out") is not None
+    assert not [*tmp_path.glob("out?*")], "what was unfinished is gone"
+
+    with LightningStore.open(dsn) as store:
+        table, report = trajectory_table(StoreSource(store), Options())
+        versions = {turn.policy_version for rollout in store.rollouts() for turn in rollout.turns}
+    assert (report.rollouts, report.dropped, versions) == (16, {}, {"0", "1"})
+    said = {tuple(reply["prompt_token_ids"]) + tuple(reply["choices"][0]["token_ids"]): reply for reply in replies}
+    for row in table.to_pylist():
+        reply = said[tuple(row["input_ids"])]
+        count = len(reply["choices"][0]["token_ids"])
+        assert row["loss_mask"][-count:] == [1] * count
+        logps = [token["logprob"] for token in reply["choices"][0]["logprobs"]["content"]]
+        assert row["old_logps"][-count:] == pytest.approx(logps, abs=1e-6)
+
+
+def test_what_is_missing_is_said_in_one_line_before_anything_is_started(tiny: Path, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, f"chdb://{tmp_path}/store")
+    start = ("train", "--trainer", "trl-grpo", "--model", tiny, "--out", tmp_path / "out")
+    assert "agent" in cli.refused(*start)
+    assert "trl-grpo needs tasks" in cli.refused(*start, *sets(AGENT))
+    assert "cannot read tasks" in cli.refused(*start, *sets(AGENT, "tasks=nowhere.jsonl"))
+
+
+def trained(seed: int, reward: str, folder: Path) -> Path:
+    """A policy after twenty steps of sixteen tasks, four rollouts each, four passes over what they bring."""
+    wanted = write_tasks(folder / "tasks.jsonl", tasks("train", 160, seed))
+    settings = [f"tasks={wanted}", AGENT, f"reward={reward}", f"seed={seed}", "concurrency=8", "max_steps=80"]
+    settings += ["num_generations=4", "per_device_train_batch_size=64", "num_iterations=4", "learning_rate=2e-3"]
+    settings += ["epsilon=0.02", "epsilon_high=4", "max_grad_norm=0.2", "lr_scheduler_type=constant"]
+    trainer = find_trainer("trl-grpo")
+    config = config_from_sets(trainer, settings)
+    out = folder / reward.rpartition(":")[2]
+    with (
+        Collector(f"chdb://{folder}/store-{out.name}", folder) as collector,
+        LightningStore.open(collector.dsn) as store,
+    ):
+        around = Surroundings(store, collector.url, "", None, Options(), "run", lambda _: None)
+        trainer.train_online(around, model=str(tiny_policy(seed)), out=out, config=config)  # type: ignore[union-attr]
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])
+def test_twenty_steps_beat_a_frozen_policy_and_rewards_by_chance(seed: int, tmp_path: Path) -> None:
+    frozen = score(tiny_policy(seed), seed)
+    true = score(trained(seed, "leyden.demo.tasks:solved", tmp_path), seed)
+    chance = score(trained(seed, "tests.support.online_rewards:chance", tmp_path), seed)
+    assert true > max(frozen, chance) + 0.1, (frozen, true, chance)
