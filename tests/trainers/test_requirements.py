@@ -12,6 +12,7 @@ import pytest
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Options
 from leyden_trainers.errors import ModelInvalid, OutputTaken, RequirementMissing
+from leyden_trainers.job import train
 from leyden_trainers.plugin import Requirement, Trainer
 from leyden_trainers.replay import Replay
 from leyden_trainers.replay_config import ReplayConfig
@@ -126,3 +127,12 @@ def test_rows_of_another_model_are_refused(table: pa.Table, tiny: Path, tmp_path
 def test_imitating_only_what_was_rewarded_needs_some_of_it(table: pa.Table, tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(RequirementMissing, match="none of 32 rows has a reward of at least 2"):
         Sft().train(table, model=str(tiny), out=tmp_path / "out", config=SftConfig(min_reward=2))
+
+
+def test_several_processes_that_would_write_one_checkpoint_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    nothing: Any = None
+    with pytest.raises(RequirementMissing, match="was started in 2, which would write one checkpoint"):
+        train(nothing, None, trainer="trl-sft", model="m", out=tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -79,6 +80,7 @@ def train(
     Settings are checked before anything is read, the data before anything is loaded. A run that fails is recorded
     as failed, with the error, which is raised on. Raises the errors of the store, the exporters and the trainers.
     """
+    _check_alone()
     plugin = find_trainer(trainer)
     config = config_from_sets(plugin, sets)
     place = place_of(out)
@@ -135,6 +137,16 @@ def train(
             unfinished.remove()
             raise
         return _carry_out(store, run, work, config, place, used, on_metrics)
+
+
+def _check_alone() -> None:
+    """Raise RequirementMissing where this is one process of several that train together."""
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1":
+        raise RequirementMissing(
+            f"leyden train runs in one process and was started in {processes}, which would write one checkpoint: "
+            "export the rows (leyden export) for TRL's own scripts, or launch one process"
+        )
 
 
 def resume(
