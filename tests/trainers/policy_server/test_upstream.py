@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.fake_llm import FakeLlm
 from tests.support.scripted_llm import REPLY, Answer, ScriptedLlm, sse
-from tests.trainers.policy_server.fronting import fronting
+from tests.trainers.policy_server.fronting import fronting, post
 
 HELLO: dict[str, Any] = {"model": "up-7b", "messages": [{"role": "user", "content": "hello"}]}
 
@@ -24,7 +24,7 @@ def chunk(content: str, **more: Any) -> dict[str, Any]:
 
 
 def ask(front: str, **more: Any) -> httpx.Response:
-    return httpx.post(f"{front}/v1/chat/completions", json=HELLO | more, timeout=10)
+    return post(front, body=HELLO | more)
 
 
 def streaming(front: str) -> AbstractContextManager[httpx.Response]:
