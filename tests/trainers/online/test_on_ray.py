@@ -64,6 +64,7 @@ def test_an_unmodified_agent_is_recorded_as_the_rollout_it_was_given() -> None:
     assert ray.is_initialized(), "the cluster was not this runner's"
 
 
+@pytest.mark.online
 def test_failures_and_time_up_are_told(tmp_path: Path) -> None:
     runner = started(function(tmp_path, "time.sleep(60 if value == 'slow' else 0); return 10 // value"), timeout_s=4.0)
     found = {ran.rollout_id: ran for ran in runner.run(work(5, 0, "slow"), POLICY)}
@@ -91,6 +92,7 @@ def test_a_process_of_rays_that_dies_costs_a_try(tmp_path: Path) -> None:
     assert (lost.attempts, (lost.error or "").startswith("lost 2 times")) == (2, True)
 
 
+@pytest.mark.online
 def test_what_is_not_taken_is_called_off(tmp_path: Path) -> None:
     body = "open(f'{folder}/{os.getpid()}.pid', 'w').close(); time.sleep(0 if value == 'quick' else 120); return value"
     runner = started(function(tmp_path, body), concurrency=2)

@@ -110,6 +110,7 @@ def hybrid(queue: str, lease_s: float = 30.0) -> list[str]:
     return ["runner=hybrid", f"runner_settings={json.dumps({'queue': queue, 'lease_s': lease_s})}"]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_the_middle_costs_no_rollout(collector: Collector, tiny: Path, tmp_path: Path) -> None:
     """It is killed while it has rollouts, and another is started. Their second tries are what is trained on."""
     training = Training(collector, tiny, tmp_path, *hybrid("killed", lease_s=2.0), steps=2, batch=8)
