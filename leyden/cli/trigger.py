@@ -61,6 +61,7 @@ def _add_add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--onward", action="store_true", help="start from the checkpoint promoted last")
     parser.add_argument("--reward", default="reward", metavar="NAME", help="the reward the facts speak of")
     parser.add_argument("--max-runs-per-day", type=int, default=0, metavar="N", help="a budget (default: none)")
+    parser.add_argument("--max-tokens-per-day", type=int, default=0, metavar="N", help="another, of its runs' rows")
     parser.add_argument("--max-minutes", type=float, default=0.0, metavar="X", help="longest run (default: no limit)")
     parser.add_argument(
         "--guard",
@@ -113,6 +114,7 @@ def _add(args: argparse.Namespace) -> int:
         train=tuple(words),
         onward=args.onward,
         max_runs_per_day=args.max_runs_per_day,
+        max_tokens_per_day=args.max_tokens_per_day,
         max_minutes=args.max_minutes,
         guard=tuple(shlex.split(args.guard)),
         promote=tuple(args.promote),

@@ -73,6 +73,8 @@ def _look(open_store: Open, dsn: str | None, trigger: Trigger, force: bool, stop
         done = training.carry_out(trigger, firing, dsn, start.checkpoint if start else trigger.model, stop)
     with open_store() as store:
         store.triggers.record(done)
+        if done.promoted:
+            store.checkpoints.promoted(done.checkpoint)
     training.tell(trigger, done)
     return Looked(trigger.name, f"{done.status}{f': {done.note}' if done.note else ''}", done)
 
@@ -84,9 +86,13 @@ def _waits(store: LightningStore, trigger: Trigger, now: datetime) -> str:
     ran = [one for one in store.triggers.firings(trigger.name) if one.status is not FiringStatus.WITHDRAWN]
     if ran and (now - ran[0].started_at).total_seconds() < trigger.every_s:
         return f"waits: it trains at most every {trigger.every_s:g} s"
-    today = sum(now - one.started_at < timedelta(days=1) for one in ran)
-    if trigger.max_runs_per_day and today >= trigger.max_runs_per_day:
+    today = [one for one in ran if now - one.started_at < timedelta(days=1)]
+    if trigger.max_runs_per_day and len(today) >= trigger.max_runs_per_day:
         return f"waits: its budget of {trigger.max_runs_per_day} runs a day is spent"
+    if trigger.max_tokens_per_day:
+        spent = sum(store.runs.get(one.run_id).report.get("tokens", 0) for one in today if one.run_id)
+        if spent >= trigger.max_tokens_per_day:
+            return f"waits: its budget of {trigger.max_tokens_per_day} tokens a day is spent"
     return ""
 
 

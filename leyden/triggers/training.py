@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +19,9 @@ from leyden_store.triggers import Firing, FiringStatus, Trigger
 
 def carry_out(trigger: Trigger, firing: Firing, dsn: str | None, model: str, stop: threading.Event) -> Firing:
     """Train, guard and promote; the firing as it ended. Raises nothing that training or promoting can raise."""
-    out = Path(trigger.out).absolute() / firing.firing_id
+    folder = trigger.out.rstrip("/") if "://" in trigger.out else str(Path(trigger.out).absolute())
     command = [sys.executable, "-m", "leyden", "train", "--query", trigger.query, "--json"]
-    command += ["--trainer", trigger.trainer, "--model", model, "--out", str(out), *trigger.train]
+    command += ["--trainer", trigger.trainer, "--model", model, "--out", f"{folder}/{firing.firing_id}", *trigger.train]
     deadline = time.monotonic() + trigger.max_minutes * 60 if trigger.max_minutes else None
 
     def why_end() -> str:
@@ -30,14 +30,16 @@ def carry_out(trigger: Trigger, firing: Firing, dsn: str | None, model: str, sto
         spent = deadline is not None and time.monotonic() > deadline
         return "ended because its budget of minutes is spent" if spent else ""
 
+    where = {"LEYDEN_STORE": dsn} if dsn else {}
     try:
-        said = ran(command, {"LEYDEN_STORE": dsn} if dsn else {}, why_end)
+        said = ran(command, where, why_end)
         run = json.loads(said.splitlines()[-1])
-        done = replace(firing, status=FiringStatus.SUCCEEDED, run_id=run["run_id"], checkpoint=run["checkpoint"])
+        made = {name: run[name] for name in ("run_id", "checkpoint", "policy_version")}
+        done = replace(firing, status=FiringStatus.SUCCEEDED, **made)
     except (Unfinished, ValueError, LookupError, OSError) as error:
         return replace(firing, status=FiringStatus.FAILED, note=str(error)[:2000], ended_at=datetime.now(UTC))
     try:
-        done = replace(done, promoted=_promoted(trigger, done, model, why_end))
+        done = replace(done, promoted=_promoted(trigger, done, model, where, why_end))
     except (LeydenError, OSError) as error:
         done = replace(done, note=f"not promoted: {error}"[:2000])
     return replace(done, ended_at=datetime.now(UTC))
@@ -53,12 +55,15 @@ def tell(trigger: Trigger, firing: Firing) -> None:
         print(f"leyden: the webhook of trigger {trigger.name}: {error}", file=sys.stderr)
 
 
-def _promoted(trigger: Trigger, firing: Firing, before: str, why_end: Callable[[], str]) -> bool:
+def _promoted(
+    trigger: Trigger, firing: Firing, before: str, where: Mapping[str, str], why_end: Callable[[], str]
+) -> bool:
     """True: it passed the guard and every server took it. Raises Unfinished, Refused or StoreUnreachable if not."""
     if trigger.guard:
         about = {"LEYDEN_CHECKPOINT": firing.checkpoint, "LEYDEN_PREVIOUS": before, "LEYDEN_RUN_ID": firing.run_id}
+        about |= where
         ran(trigger.guard, about, why_end)
     for server in trigger.promote:
-        load = {"path": firing.checkpoint, "policy_version": firing.run_id}
+        load = {"path": firing.checkpoint, "policy_version": firing.policy_version}
         post_json(f"{server.rstrip('/').removesuffix('/v1')}/admin/load", load)
     return True

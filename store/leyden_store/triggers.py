@@ -38,7 +38,8 @@ class Trigger:
     every_s:  it is looked at this often, in seconds, and trains at most this often
     train:    more words for `leyden train`, such as `--set`, `max_steps=50`
     onward:   start from the checkpoint promoted last, where there is one, instead of `model`
-    max_runs_per_day, max_minutes: its budget; 0 is without limit
+    max_runs_per_day, max_tokens_per_day, max_minutes: its budget: runs, and tokens of their rows, in 24 hours, and how
+              long one may take; 0 is without limit
     guard:    a command that looks at the checkpoint before it is promoted; it passes with exit code 0
     promote:  policy servers that are to load a checkpoint that passed, by URL
     webhook:  where the outcome is posted as JSON; "" is nowhere
@@ -54,6 +55,7 @@ class Trigger:
     train: Sequence[str] = ()
     onward: bool = False
     max_runs_per_day: int = 0
+    max_tokens_per_day: int = 0
     max_minutes: float = 0.0
     guard: Sequence[str] = ()
     promote: Sequence[str] = ()
@@ -90,6 +92,7 @@ class Firing:
     facts: Mapping[str, float] = field(default_factory=dict)
     run_id: str = ""
     checkpoint: str = ""
+    policy_version: str = ""
     promoted: bool = False
     note: str = ""
     rollouts: Sequence[int] = ()
@@ -104,6 +107,7 @@ class Firing:
             "facts": dict(self.facts),
             "run_id": self.run_id,
             "checkpoint": self.checkpoint,
+            "policy_version": self.policy_version,
             "promoted": self.promoted,
             "note": self.note,
             "started_at": self.started_at.isoformat(),
@@ -209,6 +213,7 @@ class Triggers:
                     "Facts": json.dumps(dict(firing.facts), sort_keys=True),
                     "RunId": firing.run_id,
                     "Checkpoint": firing.checkpoint,
+                    "PolicyVersion": firing.policy_version,
                     "Promoted": firing.promoted,
                     "Note": firing.note,
                     # Of use once it has trained; a heart that beats need not write them each time.
@@ -239,6 +244,7 @@ class Triggers:
                 facts=json.loads(r["Facts"]),
                 run_id=r["RunId"],
                 checkpoint=r["Checkpoint"],
+                policy_version=r["PolicyVersion"],
                 promoted=r["Promoted"],
                 note=r["Note"],
                 ended_at=r["EndedAt"],

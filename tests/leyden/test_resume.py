@@ -13,15 +13,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from leyden_exporters.errors import PathUnwritable
 from leyden_store.lightning import LightningStore
 from leyden_store.reading import PostedReward
 from leyden_trainers.checkpoints import partial_of
-from leyden_trainers.errors import CannotResume, OutputTaken
+from leyden_trainers.errors import CannotResume, ModelInvalid, OutputTaken
 from leyden_trainers.job import resume, train
+from leyden_trainers.models import load_model
 from tests.support.cli import Cli
 from tests.support.collector import Collector
 from tests.support.otlp_making import chat, make, put
@@ -79,7 +82,7 @@ def words(trainer: str, out: str) -> list[str]:
 def in_this_process(cli: Cli, trainer: str, out: str, **more: Any) -> Any:
     with LightningStore.open(cli.env["LEYDEN_STORE"]) as store:
         chosen = store.select(query="all")
-        return train(store, chosen, trainer=trainer, model=str(tiny_policy()), out=cli.folder / out, sets=SETS, **more)
+        return train(store, chosen, trainer=trainer, model=str(tiny_policy()), out=out, sets=SETS, **more)
 
 
 def weights(folder: Path) -> bytes:
@@ -222,3 +225,39 @@ def test_a_run_told_to_end_says_so_and_where_to_go_on(rolled: Cli) -> None:
         "cancelled",
         f"it was told to end; go on with: leyden train --resume {run.run_id}",
     )
+
+
+def test_a_checkpoint_at_a_url_is_whole_or_absent_and_loads(rolled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(rolled.folder / "cache"))
+    memory = fsspec.filesystem("memory")
+    url = f"memory://{rolled.folder.name}/out"
+    put_file = type(memory).put_file
+
+    def failing(self: Any, local: str, remote: str, **more: Any) -> None:
+        if remote.endswith("model.safetensors"):
+            raise OSError("the bucket is full")
+        put_file(self, local, remote, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "put_file", failing)
+        with pytest.raises(PathUnwritable, match="the bucket is full"):
+            in_this_process(rolled, "torch-replay", url)
+    assert memory.find(f"/{rolled.folder.name}") == []
+    with LightningStore.open(rolled.env["LEYDEN_STORE"]) as store:
+        (run,) = store.runs.all()
+        seen: list[int] = []
+        done = resume(store, run.run_id, on_metrics=lambda step, _: seen.append(step))
+        (checkpoint,) = store.checkpoints.all()
+        with pytest.raises(PathUnwritable, match=r"already holds a checkpoint\.json"):
+            train(store, store.select(query="all"), trainer="torch-replay", model=str(tiny_policy()), out=url)
+    assert (done.checkpoint, checkpoint.path, seen) == (url, url, [])
+    assert checkpoint.bytes == sum(memory.size(name) for name in memory.find(url) if "checkpoint.json" not in name)
+    assert load_model(url).config.model_type == load_model(str(tiny_policy())).config.model_type
+    assert list((rolled.folder / "cache" / "leyden" / "checkpoints").iterdir()) == []
+    shutil.rmtree(rolled.folder / "cache")
+    memory.pipe_file(f"{url}/config.json", b"{}")
+    with pytest.raises(ModelInvalid, match="is not what it was: the hash of"):
+        load_model(url)
+    memory.rm_file(f"{url}/checkpoint.json")
+    with pytest.raises(ModelInvalid, match="holds no whole checkpoint"):
+        load_model(url)

@@ -107,7 +107,11 @@ def test_a_trigger_trains_when_enough_is_new_and_then_waits_again(
     (run,) = empty.lines("runs", "--json")
     assert (run["run_id"], run["query"], run["spans"]) == (firing["run_id"], "all", 2)
     assert [path for path, _ in posted] == ["/admin/load", "/hook"]
-    assert posted[0][1] == {"path": firing["checkpoint"], "policy_version": firing["run_id"]}
+    assert posted[0][1] == {"path": firing["checkpoint"], "policy_version": run["policy_version"]}
+    (checkpoint,) = empty.lines("runs", "checkpoints", "--json")
+    assert (checkpoint["state"], checkpoint["policy_version"]) == ("promoted", firing["policy_version"])
+    assert f"{checkpoint['path']}  left, it was promoted" in empty("runs", "prune", "--keep", "0", "--yes").stdout
+    assert (Path(firing["checkpoint"]) / "config.json").is_file()
     assert posted[1][1]["firing_id"] == firing["firing_id"]
     assert "waits: new_rollouts >= 2 (" in empty("trigger", "tick").stdout
     assert [one["firing_id"] for one in history(empty)] == [firing["firing_id"]]
@@ -119,7 +123,7 @@ def test_a_checkpoint_the_guard_refuses_is_kept_and_not_promoted(
     url, posted = listener
     record(empty, 1)
     guard = (sys.executable, "-c", "raise SystemExit('the reward fell to 0.2')")
-    trigger(empty, "rollouts > 9", guard=guard, promote=(url,))
+    trigger(empty, "rollouts > 9", guard=guard, promote=(url,), max_tokens_per_day=5)
     (looked,) = empty.lines("trigger", "run", "t", "--json")
     firing = looked["firing"]
     assert (firing["status"], firing["promoted"]) == ("succeeded", False)
@@ -127,6 +131,15 @@ def test_a_checkpoint_the_guard_refuses_is_kept_and_not_promoted(
     assert "the reward fell to 0.2" in firing["note"]
     assert Path(firing["checkpoint"]).is_dir()
     assert posted == []
+    assert "waits: its budget of 5 tokens a day is spent" in empty("trigger", "tick").stdout
+    assert f"{firing['checkpoint']}  would be removed" in empty("runs", "prune", "--older-than", "0s").stdout
+    assert Path(firing["checkpoint"]).is_dir()
+    assert f"{firing['checkpoint']}  removed" in empty("runs", "prune", "--keep", "0", "--yes").stdout
+    assert not Path(firing["checkpoint"]).exists()
+    assert empty.lines("runs", "checkpoints", firing["run_id"], "--json")[0]["state"] == "pruned"
+    assert "say which checkpoints to remove" in empty.refused("runs", "prune", code=2)
+    empty("runs", firing["run_id"], "--plot", "curves.png")
+    assert (empty.folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_training_that_fails_is_told_and_tried_again_next_time(empty: Cli) -> None:

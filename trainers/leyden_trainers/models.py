@@ -14,23 +14,31 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def check_model(model: str) -> None:
-    """Raise ModelInvalid when `model` is a path that holds no model; a name such as `org/name` is left to the hub."""
+def check_model(model: str) -> str:
+    """The model as transformers take it: a folder, or a hub name such as `org/name`. One at a URL is fetched first.
+
+    Raises ModelInvalid for what holds no model.
+    """
+    if "://" in model:
+        from leyden_trainers.fetching import fetched
+
+        model = str(fetched(model))
     path = Path(model)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ModelInvalid(f"{model} holds no model: it has no config.json")
     elif path.exists() or path.is_absolute() or model.startswith(".") or model.count("/") != 1:
         raise ModelInvalid(f"{model} is no model folder: give a folder written by save_pretrained, or a hub name")
+    return model
 
 
 def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     """The model's tokenizer. Raises ModelInvalid when there is none."""
     from transformers import AutoTokenizer
 
-    check_model(model)
+    found = check_model(model)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(model)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(found)
     except Exception as error:
         raise ModelInvalid(f"the tokenizer of {model} cannot be loaded: {_first_line(error)}") from error
     return tokenizer
@@ -40,10 +48,10 @@ def load_model(model: str) -> PreTrainedModel:
     """The causal language model, in the precision it was saved in. Raises ModelInvalid when it cannot be loaded."""
     from transformers import AutoModelForCausalLM
 
-    check_model(model)
+    found = check_model(model)
     try:
         with quiet():
-            loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(model)
+            loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(found)
     except Exception as error:
         raise ModelInvalid(f"the model in {model} cannot be loaded: {_first_line(error)}") from error
     return loaded
@@ -53,10 +61,10 @@ def load_scorer(model: str) -> PreTrainedModel:
     """The model with a head of one score; the head is new when the folder holds none. Raises ModelInvalid."""
     from transformers import AutoModelForSequenceClassification
 
-    check_model(model)
+    found = check_model(model)
     try:
         with quiet():
-            loaded: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(model, num_labels=1)
+            loaded: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(found, num_labels=1)
     except Exception as error:
         raise ModelInvalid(f"the model in {model} cannot be loaded: {_first_line(error)}") from error
     return loaded

@@ -51,7 +51,8 @@ class Place:
 
     def publish(self, about: Mapping[str, Any]) -> Published:
         """Put the checkpoint where it goes. about: what `checkpoint.json` says of it beside its files."""
-        sizes = {path: path.stat().st_size for path in _files(self.local)}
+        # One that could not be put there before may have left its list.
+        sizes = {path: path.stat().st_size for path in _files(self.local) if path != self.local / WHOLE}
         made = Published(self.recorded, folder_hash(self.local), sum(sizes.values()))
         if self.target.remote:
             files = {str(path.relative_to(self.local)): _sha256(path) for path in sizes}
@@ -72,8 +73,13 @@ def place_of(out: Path | str) -> Place:
     if not target.remote:
         return Place(target, target.path)
     # The same URL is the same place from wherever it is asked for, so that a run can be gone on with.
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leyden" / "checkpoints"
-    return Place(target, cache / f"{target.path.name}-{hashlib.sha256(target.text.encode()).hexdigest()[:12]}")
+    named = f"{target.path.name}-{hashlib.sha256(target.text.encode()).hexdigest()[:12]}"
+    return Place(target, cache_folder() / "checkpoints" / named)
+
+
+def cache_folder() -> Path:
+    """Where what is elsewhere too is kept: `$XDG_CACHE_HOME/leyden`, else `~/.cache/leyden`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "leyden"
 
 
 def folder_hash(folder: Path) -> str:
