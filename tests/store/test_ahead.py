@@ -16,7 +16,7 @@ def test_answers_come_in_order_and_few_are_asked_for_at_once() -> None:
 
     answers = asked_ahead(ask, range(10), 2)
     assert next(answers) == 0
-    assert sorted(asked) in ([0, 1], [0, 1, 2])
+    assert set(asked) <= {0, 1, 2}
     assert list(answers) == [number * number for number in range(1, 10)]
     assert sorted(asked) == list(range(10))
 
