@@ -31,7 +31,7 @@ from leyden_store.audit import Action
 from leyden_store.errors import LeydenError
 from leyden_store.keys import Scope
 from leyden_store.runs import Run, RunStatus, new_id
-from leyden_trainers.plugin import find_trainer
+from leyden_trainers.plugin import OnlineTrainer, find_trainer
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,8 @@ class Trainings:
                 f"this collector cannot train: {', '.join(lacking)} is not installed where it runs; "
                 "pip install 'leyden[trainers]' there, or train elsewhere with: leyden train"
             )
-        find_trainer(given.trainer)
+        if isinstance(find_trainer(given.trainer), OnlineTrainer):
+            raise TrainingRefused(f"{given.trainer} starts agents, which nobody may do over HTTP: use leyden train")
         words = [*_sets(given), *_data_options(given.options)]
         saved = self._parts.store.queries.get(query, given.version)
         with self._lock:

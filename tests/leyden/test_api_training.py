@@ -96,6 +96,7 @@ def test_a_run_that_cannot_train_says_why(collector: Collector) -> None:
     [
         ("queries/none/train", {}, 404, "no saved query is called 'none'"),
         ("queries/all/train", {"trainer": "trl-sff"}, 400, "use trl-sft"),
+        ("queries/all/train", {"trainer": "trl-grpo"}, 409, "starts agents, which nobody may do over HTTP"),
         ("queries/all/train", {"options": ["--out", "/elsewhere"]}, 400, "they are the training data options"),
         ("queries/all/train", {"out": "/elsewhere"}, 422, "out"),
         ("runs/none/cancel", {}, 404, "no run is called 'none'"),

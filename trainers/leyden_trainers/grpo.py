@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leyden_exporters.scoring import find_reward
-from leyden_trainers.checkpoints import check_output, checkpoint_folder
+from leyden_trainers.checkpoints import check_output, checkpoint_folder, partial_of
 from leyden_trainers.errors import SettingInvalid, TasksInvalid
 from leyden_trainers.grpo_config import GrpoConfig
 from leyden_trainers.lora import adapted
@@ -24,7 +24,7 @@ from leyden_trainers.online.rollouts import Judging, Rollouts
 from leyden_trainers.online.runner import Policy, start_runner
 from leyden_trainers.online.serving import AnyServer, OwnServer, Serving
 from leyden_trainers.online.step import Step
-from leyden_trainers.online.tasks import Task, read_tasks, tasks_of
+from leyden_trainers.online.tasks import Task, read_tasks, tasks_of, write_tasks
 from leyden_trainers.plugin import OnMetrics, Requirement, Surroundings, TrainerConfig, TrainResult, ignore
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Grpo:
         _check(settings, surroundings)
         check_output(out)
         check_model(model)
-        tasks = _tasks(settings, surroundings)
+        tasks = _tasks(settings, surroundings, partial_of(out) / "tasks.jsonl")
         function = find_reward(settings.reward, settings.reward_settings) if settings.reward else None
         runner = start_runner(
             settings.runner,
@@ -161,12 +161,18 @@ def _check(config: GrpoConfig, surroundings: Surroundings) -> None:
         raise SettingInvalid("trl-grpo trains on tokens that were sampled: leave out --retokenise")
 
 
-def _tasks(config: GrpoConfig, surroundings: Surroundings) -> list[Task]:
+def _tasks(config: GrpoConfig, surroundings: Surroundings, kept: Path) -> list[Task]:
+    """The tasks of a file, or of the selected rollouts. The latter are kept for a run that is gone on with."""
     if config.tasks is not None:
         return read_tasks(config.tasks)
     if surroundings.selection is None:
+        if kept.is_file():
+            return read_tasks(kept)
         raise TasksInvalid("trl-grpo needs tasks: --set tasks=FILE, or rollouts whose tasks to repeat with --query")
-    return tasks_of(surroundings.store, surroundings.selection)
+    found = tasks_of(surroundings.store, surroundings.selection)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_tasks(kept, found)
+    return found
 
 
 def _serving(config: GrpoConfig, model: str, weights: Path) -> Serving:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from leyden_trainers.errors import TasksInvalid
-from leyden_trainers.online.tasks import Task, read_tasks
+from leyden_trainers.online.tasks import Task, read_tasks, write_tasks
 
 
 def test_a_line_is_a_task_and_its_other_keys_are_kept(tmp_path: Path) -> None:
@@ -19,6 +19,8 @@ def test_a_line_is_a_task_and_its_other_keys_are_kept(tmp_path: Path) -> None:
     assert first == Task("a", "how heavy", {"reference": 3})
     assert (second, second.text) == (Task("7", {"q": 1}), '{"q": 1}')
     assert third.id == read_tasks(path)[2].id != ""
+    write_tasks(path, [first, second, third])
+    assert read_tasks(path) == [first, second, third]
 
 
 @pytest.mark.parametrize(

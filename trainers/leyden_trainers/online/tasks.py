@@ -57,6 +57,12 @@ def read_tasks(path: str | Path) -> list[Task]:
     return list(found.values())
 
 
+def write_tasks(path: Path, tasks: Sequence[Task]) -> None:
+    """Tasks as a file that `read_tasks` reads."""
+    lines = [{"id": task.id, "input": task.input, **task.extra} for task in tasks]
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+
+
 def tasks_of(store: LightningStore, selection: Selection) -> list[Task]:
     """The tasks of stored rollouts: what the user last said before the first reply. Rollouts of a group have one.
 
