@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -111,7 +111,9 @@ def train(
     else:
         if selection is None:
             raise RequirementMissing(f"{trainer} trains on stored rollouts: select some with --query, --where or --sql")
-        rows, report = plugin.prepare(watch(StoreSource(store, selection)), options)
+        # Reading much takes long, and who has announced the run is to see that it lives.
+        with Record(store.runs, store.runs.get(announced)).beating() if announced else nullcontext():
+            rows, report = plugin.prepare(watch(StoreSource(store, selection)), options)
         used.update(report.spans.kept_keys())
         if on_data is not None:
             on_data(report)
