@@ -62,11 +62,11 @@ class Leyden:
         assert self._process is not None
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
-    def cpu_s(self) -> float:
-        """Seconds of CPU it has used."""
+    @property
+    def pid(self) -> int:
+        """Of its process, while it runs."""
         assert self._process is not None
-        times = psutil.Process(self._process.pid).cpu_times()
-        return float(times.user + times.system)
+        return self._process.pid
 
     def _read(self, lines: queue.Queue[str]) -> None:
         assert self._process is not None

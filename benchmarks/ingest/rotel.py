@@ -76,8 +76,8 @@ def program(python: Path) -> Path | None:
 
 
 @contextmanager
-def running(agent: Path, folder: Path, server: str, database: str, *, asynchronous: bool) -> Iterator[str]:
-    """Start it over tables of its own; its OTLP/HTTP URL. server: the ClickHouse's HTTP URL."""
+def running(agent: Path, folder: Path, server: str, database: str, *, asynchronous: bool) -> Iterator[tuple[str, int]]:
+    """Start it over tables of its own; its OTLP/HTTP URL and its process. server: the ClickHouse's HTTP URL."""
     with clickhouse_connect.get_client(dsn=f"{server.replace('http', 'clickhouse')}/{database}") as client:
         for statement in (TABLE, COMPANION, VIEW):
             client.command(statement)
@@ -95,7 +95,7 @@ def running(agent: Path, folder: Path, server: str, database: str, *, asynchrono
     try:
         wait_for(http_port)
         time.sleep(0.5)  # its exporter starts after its listener
-        yield f"http://127.0.0.1:{http_port}"
+        yield f"http://127.0.0.1:{http_port}", process.pid
     finally:
         process.terminate()
         try:

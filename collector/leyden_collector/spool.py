@@ -22,6 +22,7 @@ from leyden_store.errors import StoreError
 from leyden_store.ingest import varint
 
 _GROWN = 8
+_PATIENT = 10
 
 
 class SpoolFull(StoreError):
@@ -31,7 +32,8 @@ class SpoolFull(StoreError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_bytes: spooled, not yet stored. A segment closes at segment_bytes, or segment_age_s after its first byte;
-    while the store is behind it grows instead, to eight times as much at most."""
+    while another is being stored it may wait ten times as long, and while the store is behind it grows instead, to eight
+    times as much at most."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
@@ -226,7 +228,8 @@ class Spool:
         """
         if self._file is None or len(self.closed) >= self._in_flight:
             return None
-        return max(0.0, self._opened_at + self._limits.segment_age_s - time.monotonic())
+        age = self._limits.segment_age_s * (_PATIENT if self.closed else 1)
+        return max(0.0, self._opened_at + age - time.monotonic())
 
 
 def requests(segment: bytes) -> tuple[list[bytes], int]:

@@ -95,6 +95,25 @@ def test_while_the_store_is_behind_a_segment_grows_to_eight_times_its_size_and_n
     assert [path.stat().st_size for path in sorted(tmp_path.glob("*.seg"))] == [100, 800, 800, 200]
 
 
+def test_a_small_segment_waits_for_the_one_that_is_being_stored(tmp_path: Path) -> None:
+    """An insert costs the same for a few spans as for thousands: two small ones at once would cost twice."""
+    spool = Spool(tmp_path, Limits(segment_bytes=10_000, segment_age_s=0.2), in_flight=2)
+    spool.append(b"first").result(5)
+    while not spool.closed:
+        pass
+    first = spool.claim()
+    assert first is not None
+    for _ in range(4):
+        spool.append(b"more").result(5)
+        time.sleep(0.06)
+    assert list(spool.closed) == [first]
+    spool.done(first)
+    while not spool.closed:
+        pass
+    assert requests(spool.closed[0].read_bytes())[0] == [b"more"] * 4
+    spool.stop()
+
+
 def test_several_in_flight_each_have_a_segment_of_their_own_oldest_first(tmp_path: Path) -> None:
     spool = Spool(tmp_path, Limits(segment_bytes=10, segment_age_s=60), in_flight=2)
     for number in range(3):

@@ -119,6 +119,12 @@ class ClickHouseServer:
             self._process.wait()
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def dsn(self, database: str = "default", *, port: int | None = None) -> str:
         """The DSN of one of its databases."""
         return f"clickhouse://default@127.0.0.1:{port or self.port}/{database}"
