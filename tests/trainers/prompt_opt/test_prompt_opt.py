@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from leyden_exporters.options import Options
+from leyden_store.errors import LeydenError
+from leyden_store.lightning import LightningStore
+from leyden_trainers.plugin import OnlineTrainer, Surroundings, find_trainer
+from leyden_trainers.settings import config_from_sets
 from tests.support import prompted_agent
 from tests.support.cli import Cli
 from tests.support.collector import Collector
@@ -66,17 +74,39 @@ def test_the_prompt_it_finds_earns_more_on_tasks_it_has_not_seen(cli: Cli) -> No
     assert tried, "every rollout of the search is in the store"
 
 
-def test_what_it_cannot_do_is_said_before_or_as_it_fails(cli: Cli) -> None:
+def test_a_model_that_gives_no_edit_is_a_run_that_failed_and_leaves_nothing(cli: Cli) -> None:
     with FakeCritic(*["of no use"] * 100) as critic:
         command = ("train", "--trainer", "prompt-opt", "--model", "none", "--out", "none")
         said = cli(*command, *sets(critic, rounds=1, llm_tries=2), code=1).stderr.splitlines()[-1]
-        assert "the model gave no edit of use: critic at" in said
-        assert not (cli.folder / "none").exists()
-        wrong: dict[str, dict[str, object]] = {
-            "max_rollouts=5 is less than the 18": {"max_rollouts": 5},
-            "no prompt is called 'solve'": {"prompt": "solve"},
-            "trains no weights: leave out lora_rank": {"lora_rank": 8},
-            "names no model": {"llm": "gpt"},
-        }
-        for words, given in wrong.items():
-            assert words in cli(*command, *sets(critic, **given), code=1).stderr.splitlines()[-1]
+    assert "the model gave no edit of use: critic at" in said
+    assert not (cli.folder / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"max_rollouts": 5}, "max_rollouts=5 is less than the 8"),
+        ({"prompt": "solve"}, "no prompt is called 'solve'; did you mean solver"),
+        ({"lora_rank": 8}, "prompt-opt trains no weights: leave out lora_rank"),
+        ({"llm": "gpt"}, "llm='gpt' names no model: write http://HOST:PORT/v1/NAME"),
+        ({"beem": 3}, "prompt-opt has no setting 'beem': did you mean beam"),
+    ],
+)
+def test_what_it_cannot_do_is_said_before_anything_is_run(
+    tmp_path: Path, empty_store: Path, given: dict[str, object], words: str
+) -> None:
+    shutil.copytree(empty_store, tmp_path / "store", symlinks=True)
+    (tmp_path / "tasks.jsonl").write_text("\n".join(f'{{"id": "{n}", "input": "x"}}' for n in range(6)))
+    common = {"prompt": "solver", "agent": AGENT, "tasks": tmp_path / "tasks.jsonl", "llm": "http://127.0.0.1:9/v1/m"}
+    trainer = find_trainer("prompt-opt")
+    assert isinstance(trainer, OnlineTrainer)
+    with LightningStore.open(f"chdb://{tmp_path}/store") as store:
+        store.prompts.save("solver", "Solve {{problem}}.")
+        around = Surroundings(store, "http://127.0.0.1:9", "", None, Options(), "run", lambda _: None)
+
+        def train() -> None:
+            config = config_from_sets(trainer, [f"{key}={value}" for key, value in {**common, **given}.items()])
+            trainer.train_online(around, model="none", out=tmp_path / "out", config=config)
+
+        with pytest.raises(LeydenError, match=re.escape(words)):
+            train()
