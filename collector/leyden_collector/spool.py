@@ -32,8 +32,8 @@ class SpoolFull(StoreError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_bytes: spooled, not yet stored. A segment closes at segment_bytes, or segment_age_s after its first byte;
-    while another is being stored it may wait ten times as long, and while the store is behind it grows instead, to eight
-    times as much at most."""
+    while another is being stored it may wait ten times as long, and while the store is behind it grows instead, to
+    eight times as much at most."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
