@@ -78,12 +78,7 @@ class OtlpWriter:
                 self._write_embedded(pieces, token)
             else:
                 with self._connection.client() as client:
-                    schema = {
-                        "format_schema_source": "string",
-                        "format_schema": sql.proto(self._signal).read_text(),
-                        "format_schema_message_name": "Request",
-                    }
-                    settings = {**_SETTINGS, **schema, "insert_deduplication_token": token}
+                    settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
                     # Bytes would be copied behind the statement; what is iterated goes as it is.
                     client.raw_insert(
                         _LANDING[self._signal],
@@ -106,16 +101,23 @@ class OtlpWriter:
             while self._engines:
                 self._engines.pop().close()
 
-    def _write_embedded(self, pieces: Iterable[bytes], token: str) -> None:
-        """On a handle of its own: neither readers' queries nor other inserts hold it up.
+    def _schema(self) -> dict[str, str]:
+        """The settings that say how requests look.
 
-        The schema goes by its file: the engine would write one given as a string into the working directory.
+        An embedded engine, here or behind a gateway on this machine, would write a schema given as a string into its
+        working directory, and a server does not see this machine's files.
         """
-        settings = {
-            **_SETTINGS,
-            "format_schema": f"{sql.proto(self._signal)}:Request",
-            "insert_deduplication_token": token,
+        if self._connection.engine_path is not None or self._connection.gateway is not None:
+            return {"format_schema": f"{sql.proto(self._signal)}:Request"}
+        return {
+            "format_schema_source": "string",
+            "format_schema": sql.proto(self._signal).read_text(),
+            "format_schema_message_name": "Request",
         }
+
+    def _write_embedded(self, pieces: Iterable[bytes], token: str) -> None:
+        """On a handle of its own: neither readers' queries nor other inserts hold it up."""
+        settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
         with self._lock:
             engine = self._engines.pop() if self._engines else None

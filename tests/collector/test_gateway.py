@@ -24,7 +24,7 @@ from leyden_store.otlp import encode_traces
 from leyden_store.turns import PostedReward
 from tests.support.collector import Collector, ask
 from tests.support.escapes import ESCAPES
-from tests.support.otlp_making import chat, make
+from tests.support.otlp_making import chat, make, put
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -188,3 +188,11 @@ def test_over_a_server_it_is_off_and_says_where_to_ask(server_dsn: str, tmp_path
             answer = ask(f"{over.url}{path}")
             assert answer.status == 404
             assert urlsplit(server_dsn).netloc.rpartition("@")[2].encode() in answer.body
+
+
+def test_spans_written_through_it_leave_nothing_in_its_working_directory(collector: Collector) -> None:
+    span = make(1, trace=0xFADE)
+    with LightningStore.open(collector.dsn) as store:
+        put(store, [span])
+        assert store.trace(span.trace_id).spans
+    assert not (collector.folder / "__cache__").exists()
