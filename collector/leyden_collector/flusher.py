@@ -11,12 +11,16 @@ import time
 from pathlib import Path
 
 from leyden_collector.spool import Spool, requests
-from leyden_store.errors import OtlpInvalid
+from leyden_store.errors import MemoryShort, OtlpInvalid
 from leyden_store.ingest import OtlpWriter, delimited
 
 log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 10.0
+
+_TRIES_FOR_MEMORY = 30
+"""How often a single request is tried that takes more memory than the store has: for some minutes, since other queries
+may need it just then. After that it would keep all that comes behind it out of the store for good."""
 
 
 class Flusher:
@@ -76,10 +80,11 @@ class Flusher:
 
     def _stored(self, path: Path) -> bool:
         """Store a segment, however often it takes; False when told to stop meanwhile."""
-        pause = 0.1
+        pause, tries = 0.1, 0
         while not self._stop.is_set():
+            tries += 1
             try:
-                self._store(path)
+                self._store(path, last_try_for_memory=tries >= _TRIES_FOR_MEMORY)
             except Exception as error:  # Whatever it is, the segment is kept and this thread goes on.
                 with self._wake:
                     if self.failing_since is None:
@@ -95,25 +100,33 @@ class Flusher:
             return True
         return False
 
-    def _store(self, path: Path) -> None:
+    def _store(self, path: Path, *, last_try_for_memory: bool) -> None:
         try:
             with path.open("rb") as file:
                 self._writer.write(file, token=hashlib.file_digest(file, "sha256").hexdigest())
-        except OtlpInvalid:
-            self._bisect(requests(path.read_bytes())[0])
+        except (OtlpInvalid, MemoryShort):
+            short = self._bisect(requests(path.read_bytes())[0], last_try_for_memory)
+            if short is not None:
+                raise short from None
 
-    def _bisect(self, found: list[bytes]) -> None:
-        """Store what can be stored of a poisoned segment; the poison itself is set aside with the reason."""
+    def _bisect(self, found: list[bytes], last_try_for_memory: bool) -> MemoryShort | None:
+        """Store what can be stored of a segment that is poisoned, or takes more memory at once than there is.
+
+        A request that cannot be stored alone either is set aside with the reason; or, short of memory, is to be tried
+        once more with the segment, for which the error is returned.
+        """
         segment = delimited(found)
         try:
             self._writer.write(segment, token=hashlib.sha256(segment).hexdigest())
-        except OtlpInvalid as error:
-            if len(found) == 1:
-                self._set_aside(found[0], str(error))
-                return
-            middle = len(found) // 2
-            self._bisect(found[:middle])
-            self._bisect(found[middle:])
+        except (OtlpInvalid, MemoryShort) as error:
+            if len(found) > 1:
+                middle = len(found) // 2
+                short = [self._bisect(half, last_try_for_memory) for half in (found[:middle], found[middle:])]
+                return next(filter(None, short), None)
+            if isinstance(error, MemoryShort) and not last_try_for_memory:
+                return error
+            self._set_aside(found[0], str(error))
+        return None
 
     def _set_aside(self, request: bytes, reason: str) -> None:
         self._quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)

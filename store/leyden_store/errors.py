@@ -5,6 +5,7 @@ LeydenError                     one clear line that says what to do; the command
 │   ├── DsnInvalid              the DSN is not chdb:///…, clickhouse://… or clickhouses://…
 │   ├── StoreLocked             another process holds the embedded store; says which
 │   ├── StoreUnreachable        no ClickHouse answers at the DSN
+│   ├── MemoryShort             ClickHouse has not the memory that an insert takes
 │   └── SchemaTooNew            written by a later Leyden; says both versions
 ├── QueryError
 │   ├── QueryNotFound           no saved query of that name; says the near ones
@@ -34,6 +35,10 @@ class StoreLocked(StoreError):
 
 class StoreUnreachable(StoreError):
     """No ClickHouse answers at the DSN."""
+
+
+class MemoryShort(StoreError):
+    """ClickHouse has not the memory that an insert takes; a smaller one may go in."""
 
 
 class SchemaTooNew(StoreError):

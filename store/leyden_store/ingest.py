@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from leyden_store import sql
 from leyden_store.connection import Connection
-from leyden_store.errors import OtlpInvalid, StoreError
+from leyden_store.errors import MemoryShort, OtlpInvalid, StoreError
 
 if TYPE_CHECKING:
     from chdb.state.sqlitelike import Connection as Engine
@@ -38,6 +39,7 @@ _MALFORMED = {
     441,  # PROTOBUF_BAD_CAST
     444,  # UNKNOWN_PROTOBUF_FORMAT
 }
+_MEMORY_LIMIT_EXCEEDED = 241
 
 
 def delimited(requests: Iterable[bytes]) -> bytes:
@@ -68,29 +70,32 @@ class OtlpWriter:
         """Store a segment, whole or not at all; the same token again within ClickHouse's window stores nothing twice.
 
         segment: a file of it is read piece by piece.
-        Raises OtlpInvalid when a request in it is malformed, StoreError when the store cannot take it now.
+        Raises OtlpInvalid when a request in it is malformed, MemoryShort when the store has too little memory for it,
+        StoreError when the store cannot take it now.
         """
         if not segment:
             return
-        pieces = [segment] if isinstance(segment, bytes) else _Pieces(segment)
         try:
             if self._connection.engine_path is not None:
-                self._write_embedded(pieces, token)
+                self._write_embedded(segment, token)
             else:
                 with self._connection.client() as client:
                     settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
                     # Bytes would be copied behind the statement; what is iterated goes as it is.
                     client.raw_insert(
                         _LANDING[self._signal],
-                        insert_block=pieces,  # type: ignore[arg-type]
+                        insert_block=[segment] if isinstance(segment, bytes) else _Pieces(segment),  # type: ignore[arg-type]
                         fmt="Protobuf",
                         settings=settings,
                     )
         except Exception as error:
             text = " ".join(str(error).split())
-            code = re.search(r"Code: (\d+)", text)
-            if code and int(code[1]) in _MALFORMED:
+            said = re.search(r"Code: (\d+)", text)
+            code = int(said[1]) if said else 0
+            if code in _MALFORMED:
                 raise OtlpInvalid(f"ClickHouse cannot read the OTLP bytes: {text[:300]}") from error
+            if code == _MEMORY_LIMIT_EXCEEDED:
+                raise MemoryShort(f"ClickHouse has too little memory for this insert: {text[:300]}") from error
             if isinstance(error, StoreError):
                 raise
             raise StoreError(f"the store did not take the {self._signal}: {text[:500]}") from error
@@ -115,10 +120,23 @@ class OtlpWriter:
             "format_schema_message_name": "Request",
         }
 
-    def _write_embedded(self, pieces: Iterable[bytes], token: str) -> None:
-        """On a handle of its own: neither readers' queries nor other inserts hold it up."""
+    def _write_embedded(self, segment: bytes | BinaryIO, token: str) -> None:
+        """On a handle of its own: neither readers' queries nor other inserts hold it up.
+
+        The engine reads a file, by its descriptor, for a path may hold what it takes for a pattern. Bytes could be
+        given to chDB's `send_insert`, but that keeps quiet about what fails after they are parsed, in a view or on a
+        full disk, as if all were stored.
+        """
+        if isinstance(segment, bytes):
+            with tempfile.TemporaryFile() as file:
+                file.write(segment)
+                file.flush()
+                self._write_embedded(file, token)
+            return
+        segment.seek(0)
         settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
         clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
+        source = f"file('/dev/fd/{segment.fileno()}', 'Protobuf')"
         with self._lock:
             engine = self._engines.pop() if self._engines else None
         if engine is None:
@@ -126,14 +144,7 @@ class OtlpWriter:
 
             engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
         try:
-            inserter = engine.send_insert(f"INSERT INTO {_LANDING[self._signal]} SETTINGS {clause}", "Protobuf")
-            try:
-                for piece in pieces:
-                    inserter.append(piece)  # type: ignore[no-untyped-call]
-                inserter.finish()
-            except BaseException:
-                inserter.cancel()  # type: ignore[no-untyped-call]
-                raise
+            engine.query(f"INSERT INTO {_LANDING[self._signal]} SELECT * FROM {source} SETTINGS {clause}")
         finally:
             with self._lock:
                 self._engines.append(engine)

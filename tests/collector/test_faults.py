@@ -151,6 +151,29 @@ def test_poison_is_set_aside_with_its_reason_and_the_rest_is_stored(dsn: str, tm
         assert reason["bytes"] == len(path.read_bytes())
 
 
+def test_a_segment_that_takes_more_memory_than_there_is_goes_in_by_parts(tmp_path: Path) -> None:
+    """What is too much even alone is set aside after some tries; all else of its segment is stored at once."""
+    little = (
+        "import leyden_store.ingest as i; i._SETTINGS['max_memory_usage'] = 40_000_000\n"
+        "import leyden_collector.flusher as f; f._TRIES_FOR_MEMORY = 4"
+    )
+    heavy = encode_traces(
+        [make(n + 1, trace=66, attributes={"pad": os.urandom(500).hex(), "n": n}) for n in range(15_000)]
+    )
+    sent = [encode_traces([make(1, trace=trace)]) for trace in range(1, 8)]
+    segments = tmp_path / "spool" / "traces"
+    segments.mkdir(parents=True)
+    (segments / "000000000001.seg").write_bytes(delimited([*sent[:3], heavy, *sent[3:]]))
+    dsn = f"chdb://{tmp_path}/store"
+    with Collector(dsn, tmp_path, program=little) as collector:
+        assert collector.flush().status == 200
+        assert collector.stop() == 0
+    assert spans_of(dsn) == dict.fromkeys(range(1, 8), 1)
+    (aside,) = (tmp_path / "spool" / "quarantine").glob("*.pb")
+    assert aside.read_bytes() == heavy
+    assert "too little memory" in json.loads(aside.with_suffix(".json").read_text())["reason"]
+
+
 @pytest.fixture
 def flickering(tmp_path: Path) -> Iterator[tuple[ClickHouseServer, Proxy]]:
     """A server of this test's own that may go away, behind a port that stays."""
