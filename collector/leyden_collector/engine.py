@@ -6,7 +6,9 @@ for one caller (limits, filters, `readonly`) can neither stay behind for the nex
 
 from __future__ import annotations
 
+import re
 import secrets
+import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import suppress
 
@@ -15,6 +17,9 @@ from chdb.state.sqlitelike import connect
 
 from leyden_store.errors import LeydenError
 from leyden_store.guard import quoted
+
+_SETTINGS_CLAUSE = re.compile(r"(.*?)(?:(\sSETTINGS\s)(.*))?\Z", re.DOTALL | re.IGNORECASE)
+"""An INSERT's own settings stand behind where its rows come from."""
 
 _NOT_STREAMED = "Streaming query is not supported"
 
@@ -71,12 +76,21 @@ class EngineQuery:
                 raise NotStreamed(str(error)) from None
             raise _refused(error) from None
 
-    def inserting(self, sql: str, form: str) -> EngineInsert:
-        """An INSERT whose bytes come in pieces. Raises EngineRefused."""
-        try:
-            return EngineInsert(self._handle.send_insert(sql, form))
-        except (ChdbError, RuntimeError) as error:
-            raise _refused(error) from None
+    def insert(self, sql: str, form: str, data: bytes) -> int:
+        """Run an INSERT without its FORMAT, whose rows are given; how many were written, those of views too.
+
+        The engine reads them as a file: chDB's streamed inserts keep quiet about what fails after rows are parsed.
+        Raises EngineRefused.
+        """
+        with tempfile.TemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            into, settings, given = _SETTINGS_CLAUSE.match(sql).groups()  # type: ignore[union-attr] # matches anything
+            source = f"FROM INFILE '/dev/fd/{file.fileno()}' {settings or ''}{given or ''} FORMAT {form}"
+            try:
+                return int(self._handle.query(f"{into} {source}").rows_written())
+            except (ChdbError, RuntimeError) as error:
+                raise _refused(error) from None
 
     def stop(self) -> None:
         """End the query where it stands, if it runs yet; it raises EngineRefused in its own thread then."""
@@ -90,32 +104,6 @@ class EngineQuery:
 
 class NotStreamed(Exception):
     """The statement gives its result only whole (SHOW, DESCRIBE, EXPLAIN, DDL, …)."""
-
-
-class EngineInsert:
-    """An INSERT under way."""
-
-    def __init__(self, inserter: object) -> None:
-        self._inserter = inserter
-
-    def append(self, data: bytes) -> None:
-        """Give it more bytes of the format. Raises EngineRefused."""
-        try:
-            self._inserter.append(data)  # type: ignore[attr-defined]
-        except RuntimeError as error:
-            raise _refused(error) from None
-
-    def finish(self) -> int:
-        """Store them; how many rows were written, those of views too. Raises EngineRefused."""
-        try:
-            return int(self._inserter.finish().rows_written)  # type: ignore[attr-defined]
-        except RuntimeError as error:
-            raise _refused(error) from None
-
-    def cancel(self) -> None:
-        """Store nothing of what was not stored yet."""
-        with suppress(RuntimeError):
-            self._inserter.cancel()  # type: ignore[attr-defined]
 
 
 def _refused(error: BaseException) -> EngineRefused:

@@ -31,7 +31,7 @@ from leyden_collector.streamed import Pieces, StreamedResponse, encoding_for
 from leyden_store.audit import Action
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError, QueryRefused, StoreError
-from leyden_store.guard import check, check_project, quoted
+from leyden_store.guard import check, check_project
 from leyden_store.keys import Scope
 from leyden_store.table_filters import table_filters
 
@@ -119,16 +119,9 @@ class Gateway:
         return Pieces(made(), query.stop, close)
 
     def _insert(self, asked: Asked) -> Response:
-        """An INSERT whose bytes follow; its settings go into the statement."""
-        clause = ", ".join(f"{name} = {quoted(value)}" for name, value in asked.settings.items())
-        with EngineQuery(self._path, {}) as query:
-            inserter = query.inserting(f"{asked.sql} SETTINGS {clause}" if clause else asked.sql, asked.insert_format)
-            try:
-                inserter.append(asked.data)
-                written = inserter.finish()
-            except BaseException:
-                inserter.cancel()
-                raise
+        """An INSERT whose bytes follow."""
+        with EngineQuery(self._path, asked.settings) as query:
+            written = query.insert(asked.sql, asked.insert_format, asked.data)
         return Response(b"", headers={"X-ClickHouse-Summary": f'{{"written_rows": "{written}"}}'})
 
 

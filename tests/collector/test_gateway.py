@@ -190,6 +190,16 @@ def test_over_a_server_it_is_off_and_says_where_to_ask(server_dsn: str, tmp_path
             assert urlsplit(server_dsn).netloc.rpartition("@")[2].encode() in answer.body
 
 
+def test_an_insert_that_fails_behind_its_format_says_so(collector: Collector) -> None:
+    """Its rows are read well; what they would be written to refuses them."""
+    rows = b"\n".join(json.dumps({"Timestamp": 86400 * day}).encode() for day in range(1, 9))
+    statement = "INSERT INTO otel_traces (Timestamp) SETTINGS max_partitions_per_insert_block = 3 FORMAT JSONEachRow"
+    where = urllib.parse.urlencode({"query": statement})
+    answer = ask(f"{collector.url}/clickhouse?{where}", rows, x_clickhouse_key=token_of(collector))
+    assert answer.status == 500
+    assert b"Too many partitions" in answer.body
+
+
 def test_spans_written_through_it_leave_nothing_in_its_working_directory(collector: Collector) -> None:
     span = make(1, trace=0xFADE)
     with LightningStore.open(collector.dsn) as store:
