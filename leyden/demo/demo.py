@@ -1,8 +1,8 @@
 """`leyden demo`: an unmodified agent is recorded, its traces train its model, and fresh rollouts say what that brought.
 
 Everything is real but small: a policy of 100,000 parameters that samples, a collector, a store, trainers. It is trained
-on what is recorded, and from there on online, on rollouts made meanwhile; a control trained on shuffled
-rewards shows what is not learning. Training reads nothing but the store.
+on what is recorded, and once more, from the start, on rollouts made meanwhile; a control trained on shuffled rewards
+shows what is not learning. Training reads nothing but the store.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class _Demo:
         checkpoints = {name: self._train(name) for name in (_TRUE, _CONTROL)}
         for version, name in (("trained", _TRUE), ("control", _CONTROL)):
             self._measure(sampler, checkpoints[name], version, held_out)
-        online = self._train_online(sampler, checkpoints[_TRUE])
+        online = self._train_online(sampler)
         self._measure(sampler, online, "online", held_out)
         Collector(sampler.collector).flush()
         outcome = measure(self._dsn, checkpoints[_TRUE], round(time.monotonic() - self._began, 1), self._seed)
@@ -136,8 +136,8 @@ class _Demo:
             finish(["leyden", "train", *data, *flags(trainer=recipe.TRAINER, model=self._base, out=out), *settings])
         return out
 
-    def _train_online(self, sampler: Sampler, model: Path) -> Path:
-        """Go on from what replay reached, with rollouts that the agent makes meanwhile."""
+    def _train_online(self, sampler: Sampler) -> Path:
+        """Train the first policy on rollouts that the agent makes meanwhile."""
         out = self._folder / "trained-online"
         some = tasks("train", recipe.ONLINE_TASKS, self._seed)
         settings = {
@@ -149,8 +149,8 @@ class _Demo:
         }
         given = [*recipe.ONLINE_SETTINGS, *(f"{name}={value}" for name, value in settings.items())]
         words = [word for setting in given for word in ("--set", setting)]
-        command = ["leyden", "train", *flags(store=self._dsn, trainer=recipe.ONLINE_TRAINER, model=model, out=out)]
-        with self._step(f"train on, online, while the agent works: {recipe.ONLINE_TRAINER}"):
+        command = ["leyden", "train", *flags(store=self._dsn, trainer=recipe.ONLINE_TRAINER, model=self._base, out=out)]
+        with self._step(f"train the first policy anew, online, while the agent works: {recipe.ONLINE_TRAINER}"):
             finish([*command, *words])
         return out
 

@@ -62,7 +62,7 @@ class Outcome:
             "reward before": str(self.reward_before),
             "reward after": f"[bold green]{self.reward_after}[/bold green]",
             "  control: shuffled rewards": str(self.reward_shuffled),
-            "reward after online RL": f"[bold green]{self.reward_online}[/bold green]",
+            "reward after online RL alone": f"[bold green]{self.reward_online}[/bold green]",
             "store": self.store,
             "checkpoint": self.checkpoint,
             "took": f"{self.seconds} s",
