@@ -164,13 +164,8 @@ class LightningStore:
 
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
-        found = self.connection.rows(
-            sql.query("rollouts").replace(
-                "{selection}", "SELECT TraceId FROM otel_traces_trace_id_ts WHERE startsWith(TraceId, {trace:String})"
-            ),
-            {"trace": trace_id.lower()},
-        )
-        trace_ids = sorted({t for row in found for t in row["trace_ids"]})
+        found = self.connection.rows(sql.query("trace"), {"trace": trace_id.lower()})
+        trace_ids = sorted(row["rollout_id"] for row in found)
         if not trace_ids:
             raise TraceNotFound(f"no span of trace {trace_id!r} is stored; list traces with: leyden traces")
         if len(trace_ids) > 1:

@@ -82,7 +82,8 @@ def words(trainer: str, out: str) -> list[str]:
 def in_this_process(cli: Cli, trainer: str, out: str, **more: Any) -> Any:
     with LightningStore.open(cli.env["LEYDEN_STORE"]) as store:
         chosen = store.select(query="all")
-        return train(store, chosen, trainer=trainer, model=str(tiny_policy()), out=out, sets=SETS, **more)
+        place = out if "://" in out else str(cli.folder / out)
+        return train(store, chosen, trainer=trainer, model=str(tiny_policy()), out=place, sets=SETS, **more)
 
 
 def weights(folder: Path) -> bytes:

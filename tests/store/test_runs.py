@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from leyden_store.checkpoints import CheckpointState
+from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
 from leyden_store.runs import Run, RunNotFound, RunStatus, new_id, spans_hash
 from leyden_store.selection import Selection
@@ -125,7 +126,8 @@ def test_a_run_is_a_span_too_and_no_agents(store: LightningStore) -> None:
     assert span.events[-1].attributes["step"] == 1200
     assert len(span.events) <= 501
     assert store.list_traces().rows == []
-    assert list(store.rollouts()) == []
+    with pytest.raises(SelectionEmpty):
+        next(store.rollouts())
 
 
 def test_checkpoints_are_registered_and_some_must_stay(store: LightningStore) -> None:

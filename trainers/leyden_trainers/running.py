@@ -121,8 +121,15 @@ class _Report(TrainerCallback):
         self.last: dict[str, float] = {}
         self._on_metrics = on_metrics
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """Of a run that is gone on with: what was measured before, some of which may not have got out."""
+        for logs in state.log_history:
+            self._tell(logs["step"], state, {key: value for key, value in logs.items() if key != "step"})
+
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002 - transformers' own
-        logs: Mapping[str, Any] = kwargs.get("logs") or {}
+        self._tell(state.global_step, state, kwargs.get("logs") or {})
+
+    def _tell(self, step: int, state: Any, logs: Mapping[str, Any]) -> None:
         numbers = {key: float(value) for key, value in logs.items() if isinstance(value, int | float)}
         self.last.update(numbers)
-        self._on_metrics(state.global_step, numbers | {PROGRESS: state.global_step / max(state.max_steps, 1)})
+        self._on_metrics(step, numbers | {PROGRESS: step / max(state.max_steps, 1)})
