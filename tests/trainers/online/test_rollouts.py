@@ -159,11 +159,17 @@ def test_a_function_judges_with_the_task_s_reference_and_its_scores_are_stored(
 
 
 def test_rewards_that_somebody_posts_are_waited_for(making: Making, collector: Collector) -> None:
+    def known(store: LightningStore) -> set[str]:
+        return {one["RolloutId"] for one in store.sql("SELECT RolloutId FROM traces WHERE GroupId = 'ask'").to_pylist()}
+
+    with LightningStore.open(collector.dsn) as store:
+        before = known(store)
+
     def post() -> None:
         with LightningStore.open(collector.dsn) as store:
-            while not (found := store.sql("SELECT DISTINCT RolloutId FROM traces WHERE GroupId = 'ask'").to_pylist()):
+            while not (found := known(store) - before):
                 time.sleep(0.1)
-        given = [{"rollout_id": one["RolloutId"], "name": "reward", "value": 0.25} for one in found]
+        given = [{"rollout_id": one, "name": "reward", "value": 0.25} for one in found]
         request = urllib.request.Request(
             f"{collector.url}/api/rewards", json.dumps(given).encode(), {"content-type": "application/json"}
         )

@@ -31,6 +31,9 @@ from leyden_trainers.online.tasks import Task
 _PATIENCE = 3
 """Steps in a row that may bring nothing: a collector that is started again costs one. The first may not."""
 
+_CRASHED_S = 2.0
+"""How long the spans of an agent that failed are waited for: one that was killed has sent no root, and will not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judging:
@@ -120,6 +123,9 @@ class Rollouts:
         """What the store has of a step's rollouts."""
         ended = {one.rollout_id: ran[one.rollout_id].attempts - 1 for one in work if ran[one.rollout_id].error is None}
         missing = self._gathering.wait(ended, at_most_s=self._judging.wait_s)
+        if self._judging.failed is not None:
+            failed = {one.rollout_id: ran[one.rollout_id].attempts - 1 for one in work if one.rollout_id not in ended}
+            self._gathering.wait(failed, at_most_s=min(_CRASHED_S, self._judging.wait_s))
         return self._gathering.patiently(
             lambda: self._told(work, ran, ended, missing, version), at_most_s=self._judging.wait_s
         )
