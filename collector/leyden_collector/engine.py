@@ -16,7 +16,7 @@ from chdb import ChdbError
 from chdb.state.sqlitelike import connect
 
 from leyden_store.errors import LeydenError
-from leyden_store.guard import quoted
+from leyden_store.guard import quoted, settings_clause
 
 _SETTINGS_CLAUSE = re.compile(r"(.*?)(?:(\sSETTINGS\s)(.*))?\Z", re.DOTALL | re.IGNORECASE)
 """An INSERT's own settings stand behind where its rows come from."""
@@ -38,7 +38,7 @@ class EngineQuery:
         self._handle = connect(path)
         try:
             if settings:
-                self._handle.query("SET " + ", ".join(f"{name} = {_literal(v)}" for name, v in settings.items()))
+                self._handle.query("SET " + settings_clause(settings))
         except BaseException as error:
             self.close()
             raise _refused(error) if isinstance(error, (ChdbError, RuntimeError)) else error from None
@@ -111,7 +111,3 @@ def _refused(error: BaseException) -> EngineRefused:
     text = str(error)
     start = text.find("Code: ")
     return EngineRefused(text[start:] if start >= 0 else text)
-
-
-def _literal(value: str | int | float) -> str:
-    return quoted(value) if isinstance(value, str) else str(value)

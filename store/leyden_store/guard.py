@@ -8,6 +8,7 @@ ClickHouse's `readonly` refuses writes but lets the functions `file`, `url`, `s3
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from leyden_store.errors import QueryRefused
 
@@ -87,6 +88,11 @@ def check_project(sql: str) -> None:
 def quoted(text: str) -> str:
     """A string literal of ClickHouse's."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def settings_clause(settings: Mapping[str, str | int | float]) -> str:
+    """Settings as they stand behind SET or SETTINGS: `name = value, …`."""
+    return ", ".join(f"{name} = {quoted(v) if isinstance(v, str) else v}" for name, v in settings.items())
 
 
 def _foreign(name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import MemoryShort, OtlpInvalid, StoreError
+from leyden_store.guard import settings_clause
 
 if TYPE_CHECKING:
     from chdb.state.sqlitelike import Connection as Engine
@@ -135,8 +136,7 @@ class OtlpWriter:
             return
         segment.seek(0)
         settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
-        clause = ", ".join(f"{name} = {_literal(value)}" for name, value in settings.items())
-        source = f"file('/dev/fd/{segment.fileno()}', 'Protobuf')"
+        source = f"file('/dev/fd/{segment.fileno()}', 'Protobuf') SETTINGS {settings_clause(settings)}"
         with self._lock:
             engine = self._engines.pop() if self._engines else None
         if engine is None:
@@ -144,7 +144,7 @@ class OtlpWriter:
 
             engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
         try:
-            engine.query(f"INSERT INTO {_LANDING[self._signal]} SELECT * FROM {source} SETTINGS {clause}")
+            engine.query(f"INSERT INTO {_LANDING[self._signal]} SELECT * FROM {source}")
         finally:
             with self._lock:
                 self._engines.append(engine)
@@ -160,9 +160,3 @@ class _Pieces:
         self._file.seek(0)
         while piece := self._file.read(_PIECE):
             yield piece
-
-
-def _literal(value: int | str) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

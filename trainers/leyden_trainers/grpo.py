@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leyden_exporters.scoring import find_reward
 from leyden_trainers.checkpoints import check_output, checkpoint_folder, partial_of
 from leyden_trainers.errors import SettingInvalid, TasksInvalid
 from leyden_trainers.grpo_config import GrpoConfig
@@ -21,7 +20,7 @@ from leyden_trainers.lora import adapted
 from leyden_trainers.models import check_model, load_model, load_tokenizer, quiet
 from leyden_trainers.online.gathering import Gathering
 from leyden_trainers.online.rollouts import Judging, Rollouts
-from leyden_trainers.online.runner import Policy, start_runner
+from leyden_trainers.online.runner import Policy
 from leyden_trainers.online.serving import AnyServer, OwnServer, Serving
 from leyden_trainers.online.step import Step
 from leyden_trainers.online.tasks import Task, read_tasks, tasks_of, write_tasks
@@ -62,17 +61,8 @@ class Grpo:
         check_output(out)
         check_model(model)
         tasks = _tasks(settings, surroundings, partial_of(out) / "tasks.jsonl")
-        function = find_reward(settings.reward, settings.reward_settings) if settings.reward else None
-        runner = start_runner(
-            settings.runner,
-            {
-                "agent": settings.agent,
-                "collector": surroundings.collector,
-                "concurrency": settings.concurrency,
-                "timeout_s": settings.timeout_s,
-                **settings.runner_settings,
-            },
-        )
+        function = settings.reward_function()
+        runner = settings.start_runner(surroundings.collector)
         with ExitStack() as stack:
             stack.callback(runner.close)
             folder = stack.enter_context(checkpoint_folder(out))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from leyden_collector.api.parts import Asking, Parts
 from leyden_collector.api.tasks import Json
-from leyden_collector.tasks.words import LeaseEnd, State
+from leyden_collector.tasks.words import Lease, LeaseEnd, State
 from leyden_store.audit import Action
 
 LeaseId = Annotated[str, Path(min_length=1, max_length=100)]
@@ -25,21 +25,6 @@ class LeaseIn(BaseModel):
     n: int = Field(1, ge=1, le=1000, description="at most so many rollouts")
     queue: str = Field("default", min_length=1, max_length=200)
     wait_s: float = Field(0.0, ge=0, le=60, description="how long to wait for one")
-
-
-class LeaseOut(BaseModel):
-    """A rollout in a worker's hands, for `lease_s` seconds unless extended; to be run under `attempt`."""
-
-    lease_id: str
-    batch_id: str
-    project: str
-    rollout_id: str
-    group_id: str
-    attempt: int
-    task: Any
-    policy: Any
-    timeout_s: float
-    lease_s: float
 
 
 class ExtendIn(BaseModel):
@@ -73,7 +58,7 @@ def router(parts: Parts) -> APIRouter:
     queue, waiting = parts.tasks, parts.waiting
 
     @routes.post("/leases", summary="Take rollouts to run")
-    async def lease(request: Request, grant: Asking, given: LeaseIn) -> list[LeaseOut]:
+    async def lease(request: Request, grant: Asking, given: LeaseIn) -> list[Lease]:
         taken = await waiting.until(
             lambda: queue.lease(given.worker, given.n, queue=given.queue, project=grant.project),
             given.wait_s,
@@ -81,7 +66,7 @@ def router(parts: Parts) -> APIRouter:
         )
         if taken:
             parts.auditor.note(grant, Action.READ, f"tasks of {given.queue}", len(taken))
-        return [LeaseOut(**one.to_json()) for one in taken]
+        return taken
 
     @routes.post("/leases/extend", summary="Keep rollouts; says which are the worker's still (held)")
     def extend(grant: Asking, given: ExtendIn) -> dict[str, LeaseEnd]:

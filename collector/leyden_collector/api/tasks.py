@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from leyden_collector.api.pages import Cursor, Limit, Page, cut
 from leyden_collector.api.parts import Asking, Parts, of_project
-from leyden_collector.tasks.words import Assignment, State, Terms
+from leyden_collector.tasks.words import Assignment, Ended, State, Terms
 from leyden_store.audit import Action
 
 BatchId = Annotated[str, Path(min_length=1, max_length=200)]
@@ -61,19 +61,6 @@ class BatchIn(BaseModel):
         return rollouts
 
 
-class EndedOut(BaseModel):
-    """A rollout that ended. cursor: its place in the order of ends; attempt: of the try that ended it."""
-
-    cursor: int
-    rollout_id: str
-    state: State
-    attempt: int
-    tries: int
-    worker: str
-    output: Any
-    error: str | None
-
-
 class BatchOut(BaseModel):
     """A batch. open: how many rollouts have not ended; retries: tries beyond the first; late: results refused."""
 
@@ -85,7 +72,7 @@ class BatchOut(BaseModel):
     open: int
     retries: int
     late: int
-    ended: list[EndedOut] = Field([], description="rollouts that ended after the cursor asked for, in that order")
+    ended: list[Ended] = Field([], description="rollouts that ended after the cursor asked for, in that order")
 
 
 def router(parts: Parts) -> APIRouter:
@@ -115,9 +102,9 @@ def router(parts: Parts) -> APIRouter:
         wait_s: Annotated[float, Query(ge=0, le=60, description="how long to wait for one")] = 0.0,
         limit: Limit = 100,
     ) -> BatchOut:
-        def look() -> tuple[dict[str, Any], list[EndedOut]] | None:
+        def look() -> tuple[dict[str, Any], list[Ended]] | None:
             state = queue.state(batch_id, grant.project)
-            ends = [EndedOut(**end.to_json()) for end in queue.ended(batch_id, after, limit, grant.project)]
+            ends = queue.ended(batch_id, after, limit, grant.project)
             return (state, ends) if ends or not state["open"] else None
 
         found = await waiting.until(look, wait_s, request.is_disconnected)

@@ -88,14 +88,13 @@ class Lease:
     timeout_s: float
     lease_s: float
 
-    def to_json(self) -> dict[str, Any]:
-        """Every one of these."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A rollout that ended. cursor: its place in the order of ends; tries: how many workers had it."""
+    """A rollout that ended.
+
+    cursor: its place in the order of ends; attempt: of the try that ended it; tries: how many workers had it
+    """
 
     cursor: int
     rollout_id: str
@@ -105,7 +104,3 @@ class Ended:
     worker: str
     output: Any
     error: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """Every one of these."""
-        return asdict(self)

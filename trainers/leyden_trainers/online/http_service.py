@@ -28,7 +28,7 @@ from leyden_instrumentation.collector_address import of as address_of
 from leyden_store.otlp import encode_traces
 from leyden_store.spans import Span
 from leyden_trainers.errors import RunnerInvalid
-from leyden_trainers.online.runner import Assignment, Policy, Ran, RunnerConfig
+from leyden_trainers.online.runner import Assignment, Policy, Ran, RunnerConfig, as_they_end
 
 _NOT_NOW = (429, 503)
 _AGAIN_S = 0.5
@@ -75,15 +75,9 @@ class HttpService:
         answers: queue.SimpleQueue[Ran] = queue.SimpleQueue()
         thread = threading.Thread(target=lambda: asyncio.run(self._all(work, policy, answers)), name="http-jobs")
         thread.start()
-        taken = 0
         try:
-            while taken < len(work):
-                found = answers.get()
-                taken += 1
-                yield found
+            yield from as_they_end(answers, len(work), self.close)
         finally:
-            if taken < len(work):
-                self.close()
             thread.join()
 
     def close(self) -> None:

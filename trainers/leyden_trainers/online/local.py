@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from leyden_trainers.online.lanes import Lane, check_agent, open_lane
-from leyden_trainers.online.runner import Assignment, Policy, Ran, RunnerConfig
+from leyden_trainers.online.runner import Assignment, Policy, Ran, RunnerConfig, as_they_end
 
 
 class Local:
@@ -42,15 +42,9 @@ class Local:
         threads = [threading.Thread(target=serve, args=(lane,)) for lane in self._open(len(work))]
         for thread in threads:
             thread.start()
-        taken = 0
         try:
-            while taken < len(work):
-                found = answers.get()
-                taken += 1
-                yield found
+            yield from as_they_end(answers, len(work), self.close)
         finally:
-            if taken < len(work):
-                self.close()
             for thread in threads:
                 thread.join()
 

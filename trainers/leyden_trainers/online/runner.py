@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import queue
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Protocol
@@ -101,6 +102,19 @@ class Runner(Protocol):
     def close(self) -> None:
         """End whatever still runs."""
         ...
+
+
+def as_they_end(answers: queue.SimpleQueue[Ran], count: int, call_off: Callable[[], None]) -> Iterator[Ran]:
+    """So many answers that threads give; where not all are taken, the rest is called off."""
+    taken = 0
+    try:
+        while taken < count:
+            found = answers.get()
+            taken += 1
+            yield found
+    finally:
+        if taken < count:
+            call_off()
 
 
 def start_runner(name: str, settings: Mapping[str, Any]) -> Runner:

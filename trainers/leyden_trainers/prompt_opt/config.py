@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
+from leyden_trainers.online.config import OnlineConfig
 from leyden_trainers.plugin import TrainerConfig
 
 
-class PromptOptConfig(TrainerConfig):
+class PromptOptConfig(OnlineConfig):
     """prompt: where the search starts: `NAME`, `NAME@VERSION` or `NAME@LABEL` of a saved prompt that the agent asks for
-    agent:     `package.module:function`, `file.py:function`, or a command with `{input}`
-    tasks:     JSON Lines of `{"id", "input", …}`; None takes the inputs of the selected rollouts
     llm:       the model that criticises and edits: `http://HOST:PORT/v1/NAME` of an OpenAI-compatible server; its key
                is LEYDEN_LLM_KEY, else OPENAI_API_KEY
     temperature: of critiques and edits
@@ -30,13 +29,9 @@ class PromptOptConfig(TrainerConfig):
     max_llm_calls: budget of requests to the model, those that fail included
     llm_tries: requests for one critique or edit, until one is of use
     seed:      of what is drawn, and of the model's requests
-    runner, runner_settings, concurrency, timeout_s: how agents are started
-    reward, reward_settings, reward_wait_s, wait_s: as of `trl-grpo`
     """
 
     prompt: str
-    agent: str
-    tasks: str | None = None
     llm: str
     temperature: float = Field(default=0.7, ge=0)
     rounds: int = Field(default=3, ge=1)
@@ -53,14 +48,6 @@ class PromptOptConfig(TrainerConfig):
     max_llm_calls: int = Field(default=200, ge=1)
     llm_tries: int = Field(default=3, ge=1)
     seed: int = 0
-    runner: str = "local"
-    runner_settings: dict[str, Any] = Field(default_factory=dict)
-    concurrency: int = Field(default=8, ge=1)
-    timeout_s: float = Field(default=300.0, gt=0)
-    reward: str | None = None
-    reward_settings: dict[str, str] = Field(default_factory=dict)
-    reward_wait_s: float = Field(default=0.0, ge=0)
-    wait_s: float = Field(default=30.0, gt=0)
 
     @model_validator(mode="after")
     def _trains_no_weights(self) -> Self:

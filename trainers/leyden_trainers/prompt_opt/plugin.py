@@ -10,13 +10,11 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 from leyden_exporters.llm import Llm, key_of
-from leyden_exporters.scoring import find_reward
 from leyden_trainers.checkpoints import check_output, checkpoint_folder
 from leyden_trainers.errors import LlmLost, SettingInvalid, TasksInvalid
 from leyden_trainers.evaluation.rolling import Rolling
 from leyden_trainers.evaluation.subjects import policy_at
 from leyden_trainers.online.gathering import Gathering
-from leyden_trainers.online.runner import start_runner
 from leyden_trainers.online.tasks import Task, read_tasks, tasks_of
 from leyden_trainers.plugin import OnMetrics, Requirement, Surroundings, TrainerConfig, TrainResult, ignore
 from leyden_trainers.prompt_opt.config import PromptOptConfig
@@ -62,20 +60,9 @@ class PromptOpt:
         check_output(out)
         start = surroundings.store.prompts.find(settings.prompt)
         tried, held_out = _split(_tasks(settings, surroundings), settings)
-        policy, function = policy_at(model), None
-        if settings.reward:
-            function = find_reward(settings.reward, settings.reward_settings)
+        policy, function = policy_at(model), settings.reward_function()
         proposer = _proposer(settings)
-        runner = start_runner(
-            settings.runner,
-            {
-                "agent": settings.agent,
-                "collector": surroundings.collector,
-                "concurrency": settings.concurrency,
-                "timeout_s": settings.timeout_s,
-                **settings.runner_settings,
-            },
-        )
+        runner = settings.start_runner(surroundings.collector)
         with closing(runner), checkpoint_folder(out) as folder:
             gathering = Gathering(surroundings.store, surroundings.collector, surroundings.token)
             rolling = Rolling(runner, gathering, function, settings.wait_s, settings.reward_wait_s)
