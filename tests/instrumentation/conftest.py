@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.context import Context, attach, detach
 
 from leyden_instrumentation import environment
 from tests.support.fake_llm import FakeLlm
@@ -18,6 +19,14 @@ from tests.support.otlp_sink import OtlpSink
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(autouse=True)
+def context_of_its_own() -> Iterator[None]:
+    """A prompt that a test fills stays in use in its thread: the next test begins without it."""
+    token = attach(Context())
+    yield
+    detach(token)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ def test_curves_stand_beside_the_weights_and_are_no_part_of_their_hash(
     assert min(struct.unpack(">II", picture[16:24])) > 200
     before = folder_hash(tmp_path / "out")
     (tmp_path / "out" / "curves.png").unlink()
+    (tmp_path / "out" / "README.md").write_text("made in another folder")
     assert folder_hash(tmp_path / "out") == before
     (tmp_path / "out" / "config.json").unlink()
     assert folder_hash(tmp_path / "out") != before

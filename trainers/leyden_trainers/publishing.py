@@ -19,7 +19,7 @@ from leyden_exporters.snapshots.target import Target, check_untaken, parse_targe
 WHOLE = "checkpoint.json"
 """In a checkpoint at a URL: its files with their hashes, and the run that made it. Without it, it is none."""
 
-_TOLD = {"curves.png", WHOLE}
+_TOLD = {"curves.png", "README.md", WHOLE}  # a card names the folder it was made in
 _LOGS = "runs"
 
 
@@ -83,7 +83,7 @@ def cache_folder() -> Path:
 
 
 def folder_hash(folder: Path) -> str:
-    """SHA-256 over what a checkpoint loads, names included: not its curves, nor what is logged of its run."""
+    """SHA-256 over what a checkpoint loads, names included: not its card and curves, nor what is logged of its run."""
     digest = hashlib.sha256()
     for path in _files(folder):
         name = path.relative_to(folder)
