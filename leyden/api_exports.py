@@ -26,7 +26,7 @@ from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.pages import Cursor, Limit, Page, cut
 from leyden_collector.api.parts import Asking, Parts, of_project
 from leyden_exporters.options import Options
-from leyden_exporters.skimmable import Skimmable, Watched
+from leyden_exporters.skimmable import Skimmable, watched
 from leyden_store import dsn as dsns
 from leyden_store.audit import Action, acting_as
 from leyden_store.errors import LeydenError
@@ -85,7 +85,7 @@ class _Job:
 
     def watch(self, rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
         """The rollouts, counted as they are read."""
-        return Watched(rollouts, self._passed) if isinstance(rollouts, Skimmable) else rollouts
+        return watched(rollouts, self._passed) if isinstance(rollouts, Skimmable) else rollouts
 
     def _passed(self, count: int | None) -> None:
         self.read += count or 0

@@ -39,6 +39,16 @@ class Report:
         """Record what became of some spans."""
         self.spans.add(rows)
 
+    def extend(self, more: Report) -> None:
+        """Add what became of further rollouts."""
+        self.rollouts += more.rollouts
+        self.written += more.written
+        self.tokens += more.tokens
+        self.trained_tokens += more.trained_tokens
+        self.spans.extend(more.spans)
+        for own, further in ((self.origins, more.origins), (self.rewards, more.rewards), (self.notes, more.notes)):
+            own.update(further)
+
     def begin(self, rollout: Rollout) -> None:
         """Count a rollout, and what stitching did to its traces."""
         self.rollouts += 1

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,14 +32,43 @@ _SHARD_ROWS: ContextVar[int | None] = ContextVar("shard_rows", default=None)
 _ROWS_AT_ONCE = 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How rows are made ready for a file, apart from the file: another process can do it, since this pickles.
+
+    as_lines: as lines of JSON, in one column; else in the schema's columns
+    """
+
+    schema: pa.Schema
+    as_lines: bool
+
+    def pack(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
+        """The rows as a batch that `RowFile.add_packed` takes."""
+        if self.as_lines:
+            return pa.RecordBatch.from_arrays([pa.array(map(self._line, rows), pa.large_string())], ["line"])
+        columns = [_column([row[column.name] for row in rows], column.type) for column in self.schema]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _line(self, row: Mapping[str, Any]) -> str:
+        return to_text({name: row[name] for name in self.schema.names if name in row})
+
+
 class RowFile(Protocol):
-    """An open row file."""
+    """An open row file. Rows make the same file whether added one by one or packed.
+
+    packing: how `add_packed` wants rows
+    """
+
+    packing: Packing
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one row of plain JSON values, keyed by column; JSON Lines may leave nullable ones out."""
 
+    def add_packed(self, batch: pa.RecordBatch) -> None:
+        """Append rows that `packing` packed."""
+
     def add_batch(self, batch: pa.RecordBatch) -> None:
-        """Append the rows of a batch, whose schema is the file's."""
+        """Append the rows of a batch, whose schema is the file's; in Parquet it is a row group of its own."""
 
     def close(self) -> None:
         """Write what is buffered."""
@@ -106,15 +136,22 @@ class _Shards:
         self._files: list[Path] = []
         self._open: RowFile | None = None
         self._room = 0
+        self.packing = Packing(schema, as_lines=self._suffix != ".parquet")
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._shard().add(row)
         self._room -= 1
 
+    def add_packed(self, batch: pa.RecordBatch) -> None:
+        self._add_cut(batch, lambda shard, piece: shard.add_packed(piece))
+
     def add_batch(self, batch: pa.RecordBatch) -> None:
+        self._add_cut(batch, lambda shard, piece: shard.add_batch(piece))
+
+    def _add_cut(self, batch: pa.RecordBatch, add: Callable[[RowFile, pa.RecordBatch], None]) -> None:
         while len(batch):
             shard = self._shard()
-            shard.add_batch(batch.slice(0, self._room))
+            add(shard, batch.slice(0, self._room))
             taken = min(self._room, len(batch))
             self._room -= taken
             batch = batch.slice(taken)
@@ -143,11 +180,15 @@ class _Shards:
 
 class _JsonLines:
     def __init__(self, path: Path, schema: pa.Schema, *, compressed: bool = False) -> None:
-        self._names = schema.names
+        self.packing = Packing(schema, as_lines=True)
         self._file = pa.output_stream(path, compression="zstd" if compressed else None, buffer_size=1 << 20)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self._file.write((to_text({name: row[name] for name in self._names if name in row}) + "\n").encode())
+        self.add_packed(self.packing.pack([row]))
+
+    def add_packed(self, batch: pa.RecordBatch) -> None:
+        for line in batch["line"].to_pylist():
+            self._file.write(f"{line}\n".encode())
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
         for row in batch.to_pylist():
@@ -158,31 +199,48 @@ class _JsonLines:
 
 
 class _Parquet:
+    """Row groups of `_ROWS_AT_ONCE`."""
+
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._schema = schema
+        self.packing = Packing(schema, as_lines=False)
         self._rows: list[Mapping[str, Any]] = []
+        self._packed: list[pa.RecordBatch] = []
         self._writer = pq.ParquetWriter(path, schema, compression="zstd")
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
         if len(self._rows) == _ROWS_AT_ONCE:
-            self._flush()
+            self._pack()
+
+    def add_packed(self, batch: pa.RecordBatch) -> None:
+        self._pack()
+        self._packed.append(batch)
+        self._write(leave=_ROWS_AT_ONCE - 1)
 
     def add_batch(self, batch: pa.RecordBatch) -> None:
-        self._flush()
+        self._pack()
+        self._write(leave=0)
         self._writer.write_batch(batch)
 
     def close(self) -> None:
         try:
-            self._flush()
+            self._pack()
+            self._write(leave=0)
         finally:
             self._writer.close()
 
-    def _flush(self) -> None:
+    def _pack(self) -> None:
         if self._rows:
-            columns = [_column([row[column.name] for row in self._rows], column.type) for column in self._schema]
-            self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+            self._packed.append(self.packing.pack(self._rows))
             self._rows = []
+            self._write(leave=_ROWS_AT_ONCE - 1)
+
+    def _write(self, *, leave: int) -> None:
+        """Write what is packed, in whole row groups while more rows than `leave` are there."""
+        while sum(map(len, self._packed)) > leave:
+            packed = pa.Table.from_batches(self._packed)
+            self._writer.write_table(packed.slice(0, _ROWS_AT_ONCE).combine_chunks(), _ROWS_AT_ONCE)
+            self._packed = packed.slice(_ROWS_AT_ONCE).to_batches()
 
 
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from leyden_store.lightning import LightningStore
+from leyden_store.parcels import Parcel
 from leyden_store.reading import read_rollouts
 from leyden_store.selection import Selection
 from leyden_store.skim import ReadSpans, Skimmed, skim_spans, skim_table
@@ -28,6 +29,32 @@ class Skimmable(Protocol):
     @abstractmethod
     def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
         """The rollouts in pieces; the skimmed ones of a piece are of one sketch."""
+
+
+class Unread(Protocol):
+    """Some rollouts that are not read yet. It pickles, so that another process can read them.
+
+    count: how many there are, before stitching; left: how many of its like follow
+    """
+
+    @property
+    def count(self) -> int: ...
+    @property
+    def left(self) -> int: ...
+    def rollouts(self) -> Iterable[Rollout]:
+        """Read them."""
+
+
+@runtime_checkable
+class Parcelled(Protocol):
+    """Rollouts to be read one by one, or had in parcels: the same in the same order."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Rollout]: ...
+
+    @abstractmethod
+    def parcels(self) -> Iterator[Unread]:
+        """The rollouts, unread."""
 
 
 class SpanSource:
@@ -77,6 +104,10 @@ class StoreSource:
     def __iter__(self) -> Iterator[Rollout]:
         return chain.from_iterable(self._store.rollout_batches(self._selection))
 
+    def parcels(self) -> Iterator[Parcel]:
+        """A batch of rollouts at a time, unread. Raises SelectionEmpty when nothing matches."""
+        return self._store.parcels(self._selection)
+
     def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
         """A batch of rollouts at a time. Raises SelectionEmpty before the first when nothing matches."""
         return skim_store(self._store, self._selection)
@@ -100,6 +131,26 @@ class Watched:
             self._passed(len(piece))
             yield piece
         self._passed(None)
+
+
+class WatchedParcels(Watched):
+    """As `Watched`, of a source that has parcels: one is told when it is taken."""
+
+    def __init__(self, source: StoreSource, passed: Callable[[int | None], object]) -> None:
+        super().__init__(source, passed)
+        self._parcelled = source
+
+    def parcels(self) -> Iterator[Unread]:
+        """The source's parcels."""
+        for parcel in self._parcelled.parcels():
+            yield parcel
+            self._passed(parcel.count)
+        self._passed(None)
+
+
+def watched(source: Skimmable, passed: Callable[[int | None], object]) -> Skimmable:
+    """The source with `passed` told of what is taken from it."""
+    return WatchedParcels(source, passed) if isinstance(source, StoreSource) else Watched(source, passed)
 
 
 def as_is(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:

@@ -75,6 +75,16 @@ class SpanRows:
         self.kept += len(span_ids)
         self._make_room()
 
+    def extend(self, more: SpanRows) -> None:
+        """Append another's rows."""
+        self.kept += more.kept
+        self.reasons += more.reasons
+        self.unread += more.unread
+        for batch in more._batches:
+            self._waiting.extend([column.to_pylist() for column in batch.columns])
+        self._waiting.extend(more._waiting.columns())
+        self._make_room()
+
     def __len__(self) -> int:
         return self._stored + len(self._waiting.span_ids)
 
@@ -91,22 +101,22 @@ class SpanRows:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows in the columns of `SPANS_SCHEMA`."""
-        self._store()
+        if self._waiting.span_ids:
+            self._store()
         yield from self._batches
 
     def _make_room(self) -> None:
-        if len(self._waiting.span_ids) >= _AT_ONCE:
+        # Batches of one size, so that a report is the same file in whatever portions its rows came.
+        while len(self._waiting.span_ids) >= _AT_ONCE:
             self._store()
 
     def _store(self) -> None:
-        if self._waiting.span_ids:
-            columns = [
-                _column(values, column.type)
-                for values, column in zip(self._waiting.columns(), SPANS_SCHEMA, strict=True)
-            ]
-            self._batches.append(pa.RecordBatch.from_arrays(columns, schema=SPANS_SCHEMA))
-            self._stored += len(self._waiting.span_ids)
-            self._waiting = _Waiting()
+        columns = [
+            _column(values, column.type)
+            for values, column in zip(self._waiting.taken(_AT_ONCE), SPANS_SCHEMA, strict=True)
+        ]
+        self._batches.append(pa.RecordBatch.from_arrays(columns, schema=SPANS_SCHEMA))
+        self._stored += len(self._batches[-1])
 
 
 def write_rows(rows: SpanRows, path: Path) -> None:
@@ -144,7 +154,18 @@ class _Waiting:
         self.details += [None] * count
         self.branches += [0] * count
 
-    def columns(self) -> tuple[Sequence[Any], ...]:
+    def extend(self, columns: Sequence[Sequence[Any]]) -> None:
+        for own, more in zip(self.columns(), columns, strict=True):
+            own += more
+
+    def taken(self, count: int) -> list[list[Any]]:
+        """The first rows, which are here no more."""
+        first = [column[:count] for column in self.columns()]
+        for column in self.columns():
+            del column[:count]
+        return first
+
+    def columns(self) -> tuple[list[Any], ...]:
         return self.rollout_ids, self.trace_ids, self.span_ids, self.reasons, self.details, self.branches
 
 

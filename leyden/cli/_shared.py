@@ -207,7 +207,7 @@ def collector_endpoint(dsn: str | None) -> str | None:
 
 def counted(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
     """The rollouts, with a bar on a terminal as they pass; silent in a pipe. What goes on from before has no total."""
-    from leyden_exporters.skimmable import Skimmable, StoreSource, Watched
+    from leyden_exporters.skimmable import Skimmable, StoreSource, watched
 
     if not sys.stderr.isatty() or not isinstance(rollouts, Skimmable):
         return rollouts
@@ -239,7 +239,7 @@ def counted(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
         progress.start()
         progress.advance(task, count)
 
-    return Watched(rollouts, passed)
+    return watched(rollouts, passed)
 
 
 def print_json(value: Any) -> None:

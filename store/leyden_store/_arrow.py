@@ -15,12 +15,15 @@ def column(array: pa.Array) -> list[Any]:
     """The column's values, as `to_pylist` gives them: None where it is null, a map as a list of (key, value) pairs."""
     kind = array.type
     if array.null_count:
-        return array.to_pylist()  # type: ignore[no-any-return]
+        return [None] * len(array) if array.null_count == len(array) else array.to_pylist()
     if pa.types.is_map(kind):
-        pairs = list(zip(_names(_flat(array, array.keys)), column(_flat(array, array.items)), strict=True))
-        return _cut(pairs, array)
+        keys = _flat(array, array.keys)
+        if not len(keys):
+            return _nothing(array)
+        return _cut(list(zip(_names(keys), column(_flat(array, array.items)), strict=True)), array)
     if pa.types.is_list(kind):
-        return _cut(column(_flat(array, array.values)), array)
+        values = _flat(array, array.values)
+        return _cut(column(values), array) if len(values) else _nothing(array)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind):
         return array.to_numpy(zero_copy_only=False).tolist()  # type: ignore[no-any-return]
     return array.to_pylist()  # type: ignore[no-any-return]
@@ -31,6 +34,11 @@ def _names(keys: pa.Array) -> list[str]:
     encoded = keys.dictionary_encode()
     known = column(encoded.dictionary)
     return [known[index] for index in column(encoded.indices)]
+
+
+def _nothing(array: pa.Array) -> list[Any]:
+    """What a row holds where none of them holds anything, as in most columns of most tables: one list for all."""
+    return [[]] * len(array)
 
 
 def _flat(array: pa.Array, values: pa.Array) -> pa.Array:

@@ -7,19 +7,19 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import pyarrow as pa
 
 from leyden_store import dsn as dsns
-from leyden_store import rows, sql
+from leyden_store import sql
 from leyden_store._ahead import asked_ahead
 from leyden_store.batches import Batch, Cut, as_stored, in_batches
 from leyden_store.checkpoints import Checkpoints
 from leyden_store.connection import READ_ONLY, Connection, Settings, reading
 from leyden_store.datasets import Dataset, Datasets
-from leyden_store.dialects.genai_events import join_logs
 from leyden_store.errors import SelectionEmpty, TraceNotFound
 from leyden_store.evaluations import Evaluations
 from leyden_store.filters import Filters
@@ -28,9 +28,9 @@ from leyden_store.labels import Labels
 from leyden_store.lineage import Lineage, lineage
 from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
+from leyden_store.parcels import Parcel, joined
 from leyden_store.prices import Prices
 from leyden_store.prompts import Prompts
-from leyden_store.reading import PostedReward, read_rollouts
 from leyden_store.runs import Runs, SpanKey
 from leyden_store.saved_queries import SavedQueries
 from leyden_store.searching import search
@@ -40,7 +40,7 @@ from leyden_store.sessions import list_sessions
 from leyden_store.spans import Span
 from leyden_store.tree import SpanTree, build
 from leyden_store.triggers import Triggers
-from leyden_store.turns import Rollout, Turn
+from leyden_store.turns import PostedReward, Rollout, Turn
 
 
 class LightningStore:
@@ -179,15 +179,20 @@ class LightningStore:
 
         Raises SelectionEmpty before the first when nothing matches.
         """
-        for batch in self._read_batches(selection or Selection(), in_batches):
-            yield from batch
+        for parcel in self._parcels(selection or Selection(), in_batches):
+            yield from parcel.rollouts()
 
     def rollout_batches(self, selection: Selection | None = None, *, skip: int = 0) -> Iterator[list[Rollout]]:
         """The rollouts a batch at a time, as they lie in the store (`leyden_store.batches`), but for the first `skip`.
 
         `plan` tells whether they are the same ones. Raises SelectionEmpty before the first when nothing matches.
         """
-        return self._read_batches(selection or Selection(), as_stored, skip)
+        for parcel in self._parcels(selection or Selection(), as_stored, skip):
+            yield parcel.rollouts()
+
+    def parcels(self, selection: Selection | None = None) -> Iterator[Parcel]:
+        """What `rollout_batches` reads, unread: for whoever has a process to read some of it in."""
+        return self._parcels(selection or Selection(), as_stored)
 
     def plan(self, selection: Selection) -> str:
         """A hash of what `rollout_batches` reads for a selection now: which traces, in which order, ending when."""
@@ -276,7 +281,7 @@ class LightningStore:
         for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards", "otel_logs"):
             self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
 
-    def _read_batches(self, selection: Selection, cut: Cut, skip: int = 0) -> Iterator[list[Rollout]]:
+    def _parcels(self, selection: Selection, cut: Cut, skip: int = 0) -> Iterator[Parcel]:
         chosen, prices = self._chosen_spans(selection), self.prices.table()
         batches = self._batches(selection, cut)
         if not batches:
@@ -284,19 +289,21 @@ class LightningStore:
                 f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
             )
 
-        def ask(batch: Batch) -> tuple[pa.Table, pa.Table, list[PostedReward]]:
-            return *self._asked_spans(batch, selection), self._posted_rewards(batch)
+        def ask(numbered: tuple[int, Batch]) -> Parcel:
+            number, batch = numbered
+            spans, logs = self._asked_spans(batch, selection)
+            wanted = None if chosen is None else chosen & set(_keys(spans))
+            left = len(batches) - number - 1
+            return Parcel(len(batch), left, spans, logs, self._posted_rewards(batch), prices, wanted)
 
-        for spans, logs, posted in asked_ahead(ask, batches[skip:], 1):
-            read = read_rollouts(_joined(spans, logs), posted)
-            yield [prices.priced(rollout if chosen is None else rollout.only(chosen)) for rollout in read]
+        return asked_ahead(ask, islice(enumerate(batches), skip, None), 1)
 
     def _batches(self, selection: Selection, cut: Cut = in_batches) -> list[Batch]:
         text = sql.query("rollouts").replace("{selection}", selection.trace_ids)
         return cut(self.connection.rows(text, selection.parameters, _settings(selection)))
 
     def _spans(self, batch: Batch, selection: Selection) -> Iterator[Span]:
-        return _joined(*self._asked_spans(batch, selection))
+        return joined(*self._asked_spans(batch, selection))
 
     def _asked_spans(self, batch: Batch, selection: Selection) -> tuple[pa.Table, pa.Table]:
         """The spans and the log records of a batch."""
@@ -318,7 +325,11 @@ class LightningStore:
         if not selection.by_span:
             return None
         table = self.connection.table(selection.span_ids, selection.parameters, _settings(selection))
-        return set(zip(table["TraceId"].to_pylist(), table["SpanId"].to_pylist(), strict=True))
+        return set(_keys(table))
+
+
+def _keys(spans: pa.Table) -> Iterator[SpanKey]:
+    return zip(spans["TraceId"].to_pylist(), spans["SpanId"].to_pylist(), strict=True)
 
 
 def _settings(selection: Selection) -> Settings:
@@ -331,12 +342,6 @@ def _settings(selection: Selection) -> Settings:
 def _own(selection: Selection) -> Settings | None:
     """Settings for our own SQL: a trace that two projects share is read in part."""
     return _settings(selection) if selection.project else None
-
-
-def _joined(spans: pa.Table, logs: pa.Table) -> Iterator[Span]:
-    """The spans, each with the events that came as log records."""
-    read = rows.spans(spans)
-    return iter(join_logs(read, list(rows.log_records(logs)))) if len(logs) else read
 
 
 def _where(batch: Batch) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from leyden_exporters.by_parcel import write_rows
 from leyden_exporters.choosing import superseded, unwanted
 from leyden_exporters.formats._format import Format
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report, SpanRow
-from leyden_exporters.rows import JSON, new_rows
+from leyden_exporters.rows import JSON
 from leyden_exporters.transitions import drop, unread
 from leyden_store.turns import Rollout
 
@@ -59,21 +61,21 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
 
     Only what chooses by agent, tool, attempt and policy version applies; what could not be trained on is of interest.
     """
-    report = Report()
-    with new_rows(path, _SCHEMA) as file:
-        for rollout in rollouts:
-            report.begin(rollout)
-            report.add(unread(span) for span in rollout.dropped)
-            retried = superseded(rollout, options)
-            for turn in rollout.turns:
-                refused = retried(turn) or unwanted(turn, options)
-                if refused is not None:
-                    report.add([drop(turn, *refused)])
-                    continue
-                file.add(turn.to_json())
-                report.add([SpanRow(turn.rollout_id, turn.trace_id, turn.span_id)])
-                report.written += 1
-    return report
+    return write_rows(rollouts, path, options, _SCHEMA, _rows)
+
+
+def _rows(rollout: Rollout, options: Options, report: Report) -> Iterator[dict[str, Any]]:
+    report.begin(rollout)
+    report.add(unread(span) for span in rollout.dropped)
+    retried = superseded(rollout, options)
+    for turn in rollout.turns:
+        refused = retried(turn) or unwanted(turn, options)
+        if refused is not None:
+            report.add([drop(turn, *refused)])
+            continue
+        report.add([SpanRow(turn.rollout_id, turn.trace_id, turn.span_id)])
+        report.written += 1
+        yield turn.to_json()
 
 
 FORMAT = Format("turns", "every LLM call with messages, usage, parameters and token ids; one row per turn", write)
