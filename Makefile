@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Tests run in so many processes; a file's tests stay together, for they share servers. Each process takes up to 3 GB.
+WORKERS ?= 2
 
 .PHONY: help install demo test test-fast lint format bench dashboards clean
 
@@ -21,7 +23,7 @@ demo: install  ## the main job, offline, in about three minutes
 	$(BIN)/leyden demo $(ARGS)
 
 test: install  ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-fast: install  ## the tests that take seconds
 	$(BIN)/python -m pytest -m 'not slow' $(ARGS)

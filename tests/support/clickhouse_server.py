@@ -8,6 +8,7 @@ the user's cache folder. Run as a program, this file is the server's process.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shutil
 import socket
@@ -51,6 +52,14 @@ def library() -> Path:
     if npm is None:
         raise Unavailable("npm is not installed, which fetches the server's library")
     cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run beside each other fetch it once
+        if not kept.exists():
+            _fetch(npm, cache, kept)
+    return kept
+
+
+def _fetch(npm: str, cache: Path, kept: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         try:
             subprocess.run([npm, "pack", PACKAGE], cwd=folder, check=True, capture_output=True, text=True, timeout=280)
@@ -62,7 +71,6 @@ def library() -> Path:
         with tarfile.open(archive) as packed:
             packed.extract("package/libchdb.so", folder, filter="data")
         (Path(folder) / "package" / "libchdb.so").replace(kept)
-    return kept
 
 
 class ClickHouseServer:
