@@ -19,7 +19,7 @@ class ProcessFailed(LeydenError):
 @contextmanager
 def serving(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[str]:
     """Run `python -m …` as a server; gives the first line it prints. Told to stop, and waited for, at the end."""
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=env and dict(env)
         )
@@ -42,7 +42,7 @@ def serving(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -
 
 def finish(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
     """Run `python -m …` to its end; what it printed. Raises ProcessFailed with its last words when it fails."""
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         done = subprocess.run(
             [sys.executable, "-m", *arguments],
             stdout=subprocess.PIPE,

@@ -56,7 +56,7 @@ class Quarantine:
         for signal in signals:
             for path in quarantine_of(self._folder, signal).glob("*.pb"):
                 said = path.with_suffix(".json")
-                reason = json.loads(said.read_text())["reason"] if said.exists() else "not recorded"
+                reason = json.loads(said.read_text(encoding="utf-8"))["reason"] if said.exists() else "not recorded"
                 found.append(SetAside(path.stem, signal, path.stat().st_size, reason, path))
         return sorted(found, key=lambda item: item.name)
 

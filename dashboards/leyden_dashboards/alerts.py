@@ -117,7 +117,7 @@ def text() -> str:
 def write(path: Path = FILE) -> Path:
     """Write the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text())
+    path.write_text(text(), encoding="utf-8")
     return path
 
 

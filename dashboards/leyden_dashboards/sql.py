@@ -17,7 +17,7 @@ _PART = re.compile(r"(?<!\$)\{(\w+)\}")
 @cache
 def statement(name: str) -> str:
     """The statement in `queries/{name}.sql`, its parts put in. Raises FileNotFoundError if one is missing."""
-    lines = (_FOLDER / f"{name}.sql").read_text().splitlines()
+    lines = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.lstrip().startswith("--")).strip()
     return _PART.sub(lambda part: _indented(text, part.start(), statement(f"_parts/{part[1]}")), text)
 

@@ -23,7 +23,7 @@ def write(dashboards: Iterable[Dashboard], folder: Path) -> list[Path]:
     written = []
     for dashboard in dashboards:
         path = folder / f"{dashboard.uid}.json"
-        path.write_text(text(dashboard))
+        path.write_text(text(dashboard), encoding="utf-8")
         written.append(path)
     for path in folder.glob("leyden-*.json"):
         if path not in written:

@@ -22,7 +22,7 @@ _WORTH = 6
 _GIVEN = 2
 """Pieces the process beside has at once: the one it works on, and the next."""
 
-_WAITING = 8
+_WAITING = 3
 """Results that may wait for an earlier one."""
 
 _SIZE = 8

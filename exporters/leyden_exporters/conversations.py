@@ -103,11 +103,13 @@ def _pack(*symbols: int) -> bytes:
 
 def _said(message: Message) -> Hashable:
     """As `meaning`, quicker where a message is but text: two messages share one where they share the other."""
-    content = _content(message.get("content"))
-    if message.get("tool_calls") or not (content is None or isinstance(content, str)):
+    told = message.get
+    content = told("content")
+    if type(content) is not str:
+        content = _content(content)
+    if told("tool_calls") or not (content is None or isinstance(content, str)):
         return meaning(message)
-    said = message.get("role"), content, message.get("tool_call_id"), message.get("refusal")
-    return tuple(value or None for value in said)
+    return told("role") or None, content or None, told("tool_call_id") or None, told("refusal") or None
 
 
 def meaning(message: Message) -> str:

@@ -41,7 +41,7 @@ class Sampler:
             policy_version=policy_version,
         )
         env.pop("LEYDEN_ROLLOUT_ID", None)  # each task has its own
-        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl") as file:
             file.writelines(json.dumps(line) + "\n" for line in lines)
             file.flush()
             agent_and_tasks = [f"{Path(agent.__file__)}:solve", file.name]

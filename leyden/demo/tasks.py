@@ -59,7 +59,7 @@ def solved(case: Case) -> float:
 def write_tasks(path: Path, some: Sequence[Task]) -> Path:
     """Tasks as a file that `trl-grpo` and `leyden eval` read."""
     lines = [{"id": task.id, "input": task.input, "reference": task.expected} for task in some]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     return path
 
 

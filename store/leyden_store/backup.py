@@ -53,7 +53,7 @@ def backup(connection: Connection, folder: Path) -> Backup:
         files[table] = {"file": path.name, "sha256": _sha256(path), "columns": columns}
     (version,) = connection.rows("SELECT max(Version) AS version FROM schema_migrations")
     manifest = {"leyden_backup": 1, "schema": version["version"], "at": datetime.now(UTC).isoformat(), "tables": files}
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return Backup(folder, rows, sum(path.stat().st_size for path in folder.iterdir()))
 
 
@@ -62,7 +62,7 @@ def restore(connection: Connection, folder: Path) -> Backup:
     if connection.gateway:
         raise BackupUnusable("a collector holds this store; restore into a new one, then start the collector on it")
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         files = {table: (folder / made["file"], made) for table, made in manifest["tables"].items()}
         damaged = [path.name for path, made in files.values() if _sha256(path) != made["sha256"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

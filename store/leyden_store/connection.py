@@ -24,6 +24,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalErr
 from urllib3.exceptions import InsecureRequestWarning
 
 from leyden_store import dsn as dsns
+from leyden_store._utc import engine_in_utc
 from leyden_store.errors import QueryFailed, StoreError, StoreUnreachable
 from leyden_store.guard import quoted
 from leyden_store.holder import Holder, HolderInfo, hold, read_holder
@@ -250,11 +251,12 @@ class Connection:
                     # It is on this machine, at the address its holder wrote down: a certificate says nothing more.
                     verify=False,
                 )
-            import chdb  # noqa: F401 - clickhouse-connect's own words for its absence name no extra of ours
-
             path = self.target.path / "db"
             path.mkdir(exist_ok=True)
-            client = clickhouse_connect.get_client(interface="chdb", path=str(path))
+            with engine_in_utc():
+                import chdb  # noqa: F401 - clickhouse-connect's own words for its absence name no extra of ours
+
+                client = clickhouse_connect.get_client(interface="chdb", path=str(path))
             # `readonly` comes last: it refuses to let the others be set, by the query too.
             for name, value in sorted(fixed.items(), key=lambda item: item[0] == "readonly"):
                 client.set_client_setting(name, value)

@@ -90,7 +90,7 @@ def hold(path: Path, *, wait_s: float = 10.0) -> Holder | HolderInfo:
 def read_holder(path: Path) -> HolderInfo | None:
     """Who says to hold the store at `path`; None when nobody does. A killed holder's word stands until the next."""
     try:
-        return HolderInfo(**json.loads((path / "holder.json").read_text()))
+        return HolderInfo(**json.loads((path / "holder.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

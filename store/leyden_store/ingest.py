@@ -117,7 +117,7 @@ class OtlpWriter:
             return {"format_schema": f"{sql.proto(self._signal)}:Request"}
         return {
             "format_schema_source": "string",
-            "format_schema": sql.proto(self._signal).read_text(),
+            "format_schema": sql.proto(self._signal).read_text(encoding="utf-8"),
             "format_schema_message_name": "Request",
         }
 

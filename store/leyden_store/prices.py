@@ -92,7 +92,7 @@ def alike(model: str) -> str:
 def read_prices(path: Path) -> list[Price]:
     """The prices in a TOML or JSON file, in the form of `prices.toml`. Raises PricesInvalid."""
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         document = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise PricesInvalid(f"cannot read the prices {path}: {error.strerror}") from None
@@ -150,7 +150,7 @@ class Prices:
     def publish_own(self) -> None:
         """Bring the table that Leyden ships into the store, if what is there is older."""
         path = Path(str(files("leyden_store") / "prices.toml"))
-        as_of = str(tomllib.loads(path.read_text())["as_of"])
+        as_of = str(tomllib.loads(path.read_text(encoding="utf-8"))["as_of"])
         (row,) = self._connection.rows(f"SELECT max(AsOf) AS newest FROM model_prices WHERE Source = '{OWN}'")
         if row["newest"] < as_of:
             self.replace(OWN, read_prices(path), as_of)

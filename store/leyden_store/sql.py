@@ -14,7 +14,7 @@ _PACKAGE = files("leyden_store")
 @cache
 def query(name: str) -> str:
     """The statement in `queries/{name}.sql`."""
-    (statement,) = statements((_PACKAGE / "queries" / f"{name}.sql").read_text())
+    (statement,) = statements((_PACKAGE / "queries" / f"{name}.sql").read_text(encoding="utf-8"))
     return statement
 
 
@@ -27,14 +27,14 @@ def migrations() -> list[tuple[int, str, list[str]]]:
     """Every migration: its number, its name, its statements."""
     found = sorted(f.name for f in (_PACKAGE / "schema").iterdir() if re.fullmatch(r"\d{4}_\w+\.sql", f.name))
     return [
-        (int(name[:4]), name.removesuffix(".sql"), statements((_PACKAGE / "schema" / name).read_text()))
+        (int(name[:4]), name.removesuffix(".sql"), statements((_PACKAGE / "schema" / name).read_text(encoding="utf-8")))
         for name in found
     ]
 
 
 def view_functions() -> list[str]:
     """The functions that the views' texts use, each after those it uses itself."""
-    return statements((_PACKAGE / "schema" / "views" / "functions.sql").read_text())
+    return statements((_PACKAGE / "schema" / "views" / "functions.sql").read_text(encoding="utf-8"))
 
 
 def views() -> list[str]:
@@ -44,7 +44,7 @@ def views() -> list[str]:
         statement
         for name in found
         if name != "functions.sql"
-        for statement in statements((_PACKAGE / "schema" / "views" / name).read_text())
+        for statement in statements((_PACKAGE / "schema" / "views" / name).read_text(encoding="utf-8"))
     ]
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from leyden_store.holder import read_holder
 from leyden_store.otlp import encode_traces
 from tests.support.collector import Answer, Collector, ask
+from tests.support.hostile import HOSTILE
 from tests.support.otlp_making import NOW_NS, chat, make
 
 GROWING = ["traces", "turns", "sessions", "rewards", "queries", "runs", "search?text=hello"]
@@ -123,6 +124,14 @@ def test_every_error_has_one_shape(
     assert (answer.status, answer.json()["error"]["code"]) == (status, code), answer.body
     assert set(answer.json()["error"]) == {"code", "message", "details"}
     assert "\n" not in answer.json()["error"]["message"]
+
+
+def test_no_hostile_query_is_saved(collector: Collector) -> None:
+    for sql in HOSTILE:
+        answer = send(collector, "PUT", "queries/hostile", {"sql": sql})
+        assert (answer.status, answer.json()["error"]["code"]) == (400, "query_refused"), sql
+        assert "\n" not in answer.json()["error"]["message"]
+    assert get(collector, "queries/hostile").status == 404
 
 
 def test_traces_are_filtered(collector: Collector) -> None:

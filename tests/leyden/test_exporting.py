@@ -12,7 +12,7 @@ from leyden_exporters.options import Options
 from leyden_exporters.snapshots import verify
 from leyden_store import batches
 from leyden_store.lightning import LightningStore
-from leyden_store.turns import Rollout
+from leyden_store.turns import PostedReward, Rollout
 from tests.support.otlp_making import NOW_NS, chat, put
 
 
@@ -71,3 +71,21 @@ def test_other_spans_begin_anew(seven: LightningStore, tmp_path: Path) -> None:
     put(seven, [chat(1, trace=9, at_ns=NOW_NS, resource={"leyden.rollout.id": "r0"})])
     made = export(seven, seven.select(), form="turns", out=out, options=Options(), plan=plan)
     assert made.rows == 8
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("form", ["trl-sft", "trajectories", "turns", "verl-rl"])
+def test_a_server_gives_the_bytes_that_an_embedded_store_gives(form: str, server_dsn: str, tmp_path: Path) -> None:
+    made = []
+    for number, dsn in enumerate((f"chdb://{tmp_path}/store", server_dsn)):
+        with LightningStore.open(dsn) as store:
+            # What came first, and how much at once, says nothing of what it is.
+            for n in sorted(range(1, 6), reverse=bool(number)):
+                spans = [chat(k, trace=n, at_ns=NOW_NS + (n + k) * 10**9, resource={"leyden.rollout.id": f"r{n}"})
+                         for k in (1, 2)]  # fmt: skip
+                for piece in (spans,) if number else ([span] for span in spans):
+                    put(store, piece)
+            store.add_rewards(PostedReward("reward", n / 5, rollout_id=f"r{n}") for n in range(1, 6))
+            made.append(export(store, store.select(), form=form, out=tmp_path / f"{number}", options=Options()))
+    assert made[0].manifest == made[1].manifest
+    assert made[0].rows > 0 or form == "trajectories"

@@ -62,8 +62,12 @@ def test_the_same_again_elsewhere_is_the_same_to_the_byte(cli: Cli, tmp_path: Pa
     other.folder.mkdir()
     cli("export", "--format", "otlp", "--out", "spans.pb")
     other("ingest", cli.folder / "spans.pb")
-    for one in (cli, other):
-        one("export", "--format", "turns", "--out", "data", "--shard-rows", "4", "--data", "jsonl.zst")
+    machines = (
+        (cli, {"TZ": "America/New_York", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"}),
+        (other, {"TZ": "Asia/Kolkata", "LC_ALL": "C", "PYTHONHASHSEED": "2", "PYTHONUTF8": "0"}),
+    )
+    for one, machine in machines:
+        one("export", "--format", "turns", "--out", "data", "--shard-rows", "4", "--data", "jsonl.zst", **machine)
     names = sorted(p.name for p in (cli.folder / "data").iterdir())
     assert sum(name.startswith("train-0000") for name in names) > 1
     for name in names:

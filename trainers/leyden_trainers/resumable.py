@@ -55,7 +55,7 @@ def newest_state(folder: Path, arguments: TrainingArguments) -> Path | None:
     whole = [state for state in states(folder) if (state / MARK).is_file()]
     if not whole:
         return None
-    if json.loads((whole[-1] / MARK).read_text())["arguments"] != fingerprint(arguments):
+    if json.loads((whole[-1] / MARK).read_text(encoding="utf-8"))["arguments"] != fingerprint(arguments):
         raise OutputTaken(f"{folder.parent} holds a run of other settings: go on with those, or remove it")
     return whole[-1]
 

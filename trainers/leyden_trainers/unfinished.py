@@ -51,7 +51,7 @@ class Unfinished:
         path = self.folder / RUN_FILE
         if not path.is_file():
             return None
-        told = json.loads(path.read_text())
+        told = json.loads(path.read_text(encoding="utf-8"))
         return told["run_id"], told["asked"]
 
     def write(self, run_id: str, asked: Mapping[str, Any], rows: pa.Table | None) -> str:

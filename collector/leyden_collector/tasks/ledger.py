@@ -33,7 +33,7 @@ class Ledger:
             self._db.row_factory = sqlite3.Row
             # Written ahead and fsynced at every commit: what was answered survives kill -9 and a power cut.
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-            self._db.executescript(_SCHEMA.read_text())
+            self._db.executescript(_SCHEMA.read_text(encoding="utf-8"))
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"cannot use {path} as the task queue: {error}; choose another with --spool") from error
 

@@ -52,7 +52,7 @@ class KeptBatches:
         if folder.exists() and self._plan() != plan:
             shutil.rmtree(folder)
         folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / "plan.json").write_text(json.dumps({"plan": plan}))
+        (folder / "plan.json").write_text(json.dumps({"plan": plan}), encoding="utf-8")
         self.count = 0
         while self._path(self.count).exists():
             self.count += 1
@@ -79,7 +79,7 @@ class KeptBatches:
 
     def _plan(self) -> str:
         try:
-            return str(json.loads((self.folder / "plan.json").read_text())["plan"])
+            return str(json.loads((self.folder / "plan.json").read_text(encoding="utf-8"))["plan"])
         except (OSError, ValueError, KeyError, TypeError):
             return ""
 

@@ -126,7 +126,7 @@ class OwnServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> tuple[subprocess.Popen[str], IO[str]]:
-        log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - open as long as the process
         # A session of its own: Ctrl-C is for the trainer, which ends it in order.
         process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
         return process, log
