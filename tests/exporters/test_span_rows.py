@@ -27,6 +27,21 @@ def test_rows_come_back_as_they_were_added(at_once: int, monkeypatch: pytest.Mon
     assert len(filled()) == 5
 
 
+@pytest.mark.parametrize("portion", [1, 2, 3, 5])
+def test_the_same_rows_make_the_same_batches_in_whatever_portions_they_come(
+    portion: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(span_rows, "_AT_ONCE", 2)
+    rows = SpanRows()
+    for start in range(0, len(ROWS), portion):
+        more = SpanRows()
+        more.add(ROWS[start : start + portion])
+        rows.extend(more)
+    assert list(rows.batches()) == list(filled().batches())
+    assert [len(batch) for batch in rows.batches()] == [2, 2, 1]
+    assert (rows.kept, rows.reasons, rows.unread) == (filled().kept, filled().reasons, filled().unread)
+
+
 def test_counts_add_up() -> None:
     rows = filled()
     assert (rows.kept, dict(rows.reasons), dict(rows.unread)) == (3, {"failed": 1, "unread": 1}, {"doubled": 1})
