@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ class PriceTable:
 
     def priced(self, rollout: Rollout) -> Rollout:
         """The rollout with the cost of every turn that does not say its own and whose model has a price."""
+        if not any(turn.cost is None and self._knows(turn.model) for turn in rollout.turns):
+            return rollout
         turns = []
         for turn in rollout.turns:
             if turn.cost is None and turn.model:
@@ -82,7 +85,11 @@ class PriceTable:
             turns.append(turn)
         return replace(rollout, turns=tuple(turns))
 
+    def _knows(self, model: str | None) -> bool:
+        return model is not None and (model.lower() in self._by_model or alike(model) in self._by_model)
 
+
+@lru_cache(maxsize=4096)
 def alike(model: str) -> str:
     """A model's name in lower case without its maker's (`openai/`, `us.anthropic.`) and without date or version."""
     bare = re.sub(r"^(.*/)?((us|eu|apac|global)\.)?(anthropic\.)?", "", model.lower(), count=1)
