@@ -1,8 +1,9 @@
-"""The hooks on the clients of OpenAI and Anthropic: three private methods that every request and every reply passes.
+"""The hooks on the clients of OpenAI and Anthropic: private methods that every request and every reply passes.
 
-`_prepare_options` (request out), `_process_response` (reply in), `_process_response_data` (each body and stream chunk):
-both clients come of one generator and have them from 1.x on. They stand under all instrumentations, inside whose span
-they run. If a later client has them no more, one warning says so, nothing is hooked, and the program runs as ever.
+`_build_request` (request out), `_process_response` (reply in), `_process_response_data` (each body and stream chunk):
+both clients come of one generator and have them from 1.x on; Azure's and Vertex's clients pass them too. They stand
+under all instrumentations, inside whose span they run. If a later client has them no more, one warning says so, nothing
+is hooked, and the program runs as ever.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import wrapt
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from leyden_instrumentation import settings, spans, tools
+from leyden_instrumentation import records, settings, spans, tools
 from leyden_instrumentation.api_keys import keys
 from leyden_instrumentation.exchange import Exchange
 from leyden_instrumentation.exchange_messages import MessagesExchange
@@ -27,11 +28,10 @@ from leyden_instrumentation.token_fields import AskingBody, is_private, servers,
 
 _log = logging.getLogger("leyden_instrumentation")
 _exchanges: weakref.WeakKeyDictionary[Any, Exchange | MessagesExchange] = weakref.WeakKeyDictionary()
-_installed: set[str] = set()
+_installed: dict[str, bool] = {}
 
 _EXPECTED = {
-    ("SyncAPIClient", "_prepare_options"): {"options"},
-    ("AsyncAPIClient", "_prepare_options"): {"options"},
+    ("BaseClient", "_build_request"): {"options"},
     ("SyncAPIClient", "_process_response"): {"options", "response"},
     ("AsyncAPIClient", "_process_response"): {"options", "response"},
     ("BaseClient", "_process_response_data"): {"data", "response"},
@@ -40,11 +40,11 @@ _EXPECTED = {
 """Methods hooked, and the parameters we read of them."""
 
 
-def install(package: str = "openai") -> None:
-    """Hook a client, `openai` or `anthropic`, of this process, once."""
+def install(package: str = "openai") -> bool:
+    """Hook a client, `openai` or `anthropic`, of this process, once. Whether it is hooked."""
     if package in _installed:
-        return
-    _installed.add(package)
+        return _installed[package]
+    _installed[package] = False
     try:
         base = importlib.import_module(f"{package}._base_client")
         for (owner, method), parameters in _EXPECTED.items():
@@ -53,15 +53,16 @@ def install(package: str = "openai") -> None:
                 raise AttributeError(f"{owner}.{method} takes no {', '.join(sorted(missing))}")
     except (ImportError, AttributeError) as error:
         _log.warning("leyden: this %s is unknown to us (%s); no token ids, logprobs or tool spans", package, error)
-        return
+        return False
     for (owner, method), hook in _hooks().items():
         wrapt.wrap_function_wrapper(getattr(base, owner), method, hook)
+    _installed[package] = True
+    return True
 
 
 def _hooks() -> dict[tuple[str, str], Callable[..., Any]]:
     return {
-        ("SyncAPIClient", "_prepare_options"): _prepare_options,
-        ("AsyncAPIClient", "_prepare_options"): _prepare_options_async,
+        ("BaseClient", "_build_request"): _build_request,
         ("SyncAPIClient", "_process_response"): _process_response,
         ("AsyncAPIClient", "_process_response"): _process_response,
         ("BaseClient", "_process_response_data"): _process_response_data,
@@ -69,16 +70,9 @@ def _hooks() -> dict[tuple[str, str], Callable[..., Any]]:
     }
 
 
-def _prepare_options(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    options = wrapped(*args, **kwargs)
-    _guarded(_before, client, options)
-    return options
-
-
-async def _prepare_options_async(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    options = await wrapped(*args, **kwargs)
-    _guarded(_before, client, options)
-    return options
+def _build_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
+    _guarded(_before, client, args[0] if args else kwargs["options"])
+    return wrapped(*args, **kwargs)
 
 
 def _process_response(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
@@ -106,6 +100,7 @@ def _before(client: Any, options: Any) -> None:
     if not isinstance(body, dict) or span is None:
         return
     tools.memory.answer(body, span)
+    records.asked(span, options.url, body)
     if is_private(client.base_url.host):
         options.headers = _within(span, options.headers)
     # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
@@ -135,7 +130,9 @@ def _after(client: Any, call: dict[str, Any]) -> None:
         return
     added = body.added if isinstance(body, AskingBody) else frozenset()
     version = response.headers.get("x-leyden-policy-version")
-    _exchanges[response] = Exchange(span, context.get_current(), added, version, streamed=bool(call.get("stream")))
+    exchange = Exchange(span, context.get_current(), added, version, streamed=bool(call.get("stream")))
+    _exchanges[response] = exchange
+    records.answered(span, exchange.said)
 
 
 def _call_span(path: str) -> Span | None:

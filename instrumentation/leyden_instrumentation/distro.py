@@ -7,6 +7,7 @@ Selected by `OTEL_PYTHON_DISTRO=leyden`. A variable that the user has set is nev
 from __future__ import annotations
 
 import functools
+import importlib
 import logging
 import os
 from collections.abc import Callable, MutableMapping
@@ -20,6 +21,7 @@ from leyden_instrumentation import settings
 from leyden_instrumentation.libraries import (
     LIBRARIES,
     NATIVE,
+    OPENAI,
     Library,
     choose,
     conflict_of,
@@ -48,11 +50,11 @@ _DEFAULTS = {
 
 _CONTENT_ON = {
     "TRACELOOP_TRACE_CONTENT": "true",
-    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+    settings.GENAI_CONTENT: "SPAN_ONLY",
 }
 _CONTENT_OFF = {
     "TRACELOOP_TRACE_CONTENT": "false",
-    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "NO_CONTENT",
+    settings.GENAI_CONTENT: "NO_CONTENT",
     "OPENINFERENCE_HIDE_INPUTS": "true",
     "OPENINFERENCE_HIDE_OUTPUTS": "true",
 }
@@ -79,6 +81,8 @@ class LeydenDistro(BaseDistro):  # type: ignore[misc,unused-ignore]
     def _instrument(self, library: Library, entry_point: metadata.EntryPoint, kwargs: dict[str, Any]) -> None:
         try:
             super().load_instrumentor(entry_point, **kwargs)  # type: ignore[no-untyped-call,unused-ignore]
+            if _chosen(library) == OPENAI.choices["genai"]:
+                importlib.import_module("leyden_instrumentation.openai_genai").complete()
         except Exception as error:
             _log.warning("leyden: calls of %s are not recorded: %s failed: %s", library.name, entry_point.value, error)
 

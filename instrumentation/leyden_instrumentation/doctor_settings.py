@@ -10,7 +10,6 @@ from leyden_instrumentation.doctor_findings import Finding
 from leyden_instrumentation.libraries import OPENAI
 from leyden_instrumentation.token_fields import is_private
 
-_GENAI_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _GENAI_VALUES = ("SPAN_ONLY", "SPAN_AND_EVENT", "EVENT_ONLY", "NO_CONTENT")
 _ATTRIBUTES_WANTED = 1024
 """Attributes a span needs room for where messages are flattened, some 20 a message."""
@@ -53,7 +52,7 @@ def token_ids(env: Mapping[str, str], host: str | None = None) -> Finding:
 def content_fix(distribution: str, env: Mapping[str, str]) -> str | None:
     """What lets the content through, where one of the user's variables keeps an OpenAI instrumentation from it."""
     if distribution == OPENAI.choices["genai"]:
-        return f"export {_GENAI_CONTENT}=SPAN_ONLY" if _GENAI_CONTENT in env else None
+        return f"export {settings.GENAI_CONTENT}=SPAN_ONLY" if settings.GENAI_CONTENT in env else None
     prefix = {
         OPENAI.choices["traceloop"]: "TRACELOOP_TRACE_CONTENT",
         OPENAI.choices["openinference"]: "OPENINFERENCE_HIDE_",
@@ -92,13 +91,13 @@ def _content(env: Mapping[str, str]) -> Iterator[Finding]:
         says = f"off: {settings.CAPTURE_CONTENT}={env[settings.CAPTURE_CONTENT]}"
         yield Finding("warn", "content", says, f"unset {settings.CAPTURE_CONTENT}")
         return
-    asked = env.get(_GENAI_CONTENT, "SPAN_ONLY").strip()
-    fix = f"export {_GENAI_CONTENT}=SPAN_ONLY"
+    asked = env.get(settings.GENAI_CONTENT, "SPAN_ONLY").strip()
+    fix = f"export {settings.GENAI_CONTENT}=SPAN_ONLY"
     if asked.upper() not in _GENAI_VALUES:
-        says = f"{_GENAI_CONTENT}={asked} means no content; it takes {', '.join(_GENAI_VALUES)}"
+        says = f"{settings.GENAI_CONTENT}={asked} means no content; it takes {', '.join(_GENAI_VALUES)}"
         yield Finding("fault", "content", says, fix)
     elif asked.upper() in ("EVENT_ONLY", "NO_CONTENT"):
-        yield Finding("warn", "content", f"{_GENAI_CONTENT}={asked} keeps content off the spans", fix)
+        yield Finding("warn", "content", f"{settings.GENAI_CONTENT}={asked} keeps content off the spans", fix)
     else:
         yield Finding("ok", "content", "on: messages, tool arguments and results are recorded")
 

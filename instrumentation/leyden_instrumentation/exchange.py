@@ -13,15 +13,19 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from leyden_instrumentation import exact_arguments, packing, tools
+from leyden_instrumentation import exact_arguments, packing, records, tools
+from leyden_instrumentation.content import Said, of_choices, of_response
 from leyden_instrumentation.tools import ToolCall
+
+_LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed")
+"""Events of a streamed Response that hold all of it."""
 
 
 @dataclass(slots=True)
 class _Choice:
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    calls: dict[int, dict[str, str]] = field(default_factory=dict)
+    said: Said = field(default_factory=Said)
 
 
 class Exchange:
@@ -48,6 +52,8 @@ class Exchange:
         self._policy_version: str | int | None = policy_version
         self._streamed = streamed
         self._done = False
+        self._reply: Mapping[str, Any] | None = None
+        self._recorded = records.are_wanted(span)
 
     def read(self, data: Any) -> Any:
         """Take in one JSON reply or stream chunk; return what the program shall see of it."""
@@ -76,25 +82,27 @@ class Exchange:
             self._prompt = self._prompt or part.get("prompt_token_ids") or []
             choice.token_ids.extend(part.get("token_ids") or ())
             choice.logprobs.extend(_logprobs(part.get("logprobs")))
-            message = part.get("message") or part.get("delta") or {}
-            _read_calls(choice.calls, message.get("tool_calls") or ())
-            settled = settled or part.get("finish_reason") is not None
+            choice.said.hear(part.get("message") or part.get("delta") or {})
+            if part.get("finish_reason") is not None:
+                choice.said.finish_reason = part["finish_reason"]
+                settled = True
         if settled:
             self._settle()
 
     def _read_responses_api(self, data: Mapping[str, Any]) -> None:
         """A Response, or the event that ends a stream of one, has its function calls among its output items."""
-        reply = data.get("response") if data.get("type") == "response.completed" else data
+        reply = data.get("response") if data.get("type") in _LAST_EVENTS else data
         output = reply.get("output") if isinstance(reply, Mapping) else None
-        if not isinstance(output, list):
+        if not isinstance(reply, Mapping) or not isinstance(output, list):
             return
+        self._reply = reply
         items = [i for i in output if isinstance(i, Mapping) and i.get("type") == "function_call"]
         calls = [{"id": str(i.get("call_id")), "arguments": str(i.get("arguments") or "")} for i in items]
         tools.memory.expect(
             self._tool_call(call["id"], str(item.get("name")), call["arguments"])
             for call, item in zip(calls, items, strict=True)
         )
-        self._set(dict(exact_arguments.attribute(calls)))
+        self._set(self._exact(calls))
 
     def _settle(self) -> None:
         """Write what there is onto the span; again with more, where further chunks or choices follow."""
@@ -111,9 +119,17 @@ class Exchange:
             if choice.logprobs and len(choice.logprobs) == len(choice.token_ids):
                 found[prefix + "response_logprobs"] = choice.logprobs
         first = self._choices.get(0)
-        calls = list(first.calls.values()) if first else []
-        self._set(found | exact_arguments.attribute(calls))
+        calls = list(first.said.calls.values()) if first else []
+        self._set(found | self._exact(calls))
         tools.memory.expect(self._tool_call(c["id"], c["name"], c["arguments"]) for c in calls if c["id"])
+
+    def said(self) -> dict[str, str]:
+        """The content that came back, as far as it came."""
+        return of_choices({i: c.said for i, c in self._choices.items()}) if self._reply is None else of_response(self._reply)
+
+    def _exact(self, calls: list[dict[str, str]]) -> dict[str, Any]:
+        """Arguments to the letter, where the span's own content is not ours, which has them so."""
+        return {} if self._recorded else dict(exact_arguments.attribute(calls))
 
     def _set(self, found: dict[str, Any]) -> None:
         if self._policy_version is not None:
@@ -155,13 +171,3 @@ def _logprobs(given: Any) -> list[float]:
     if isinstance(content, list):
         values = [c.get("logprob") for c in content if isinstance(c, Mapping)]
     return [float(v) for v in values] if all(isinstance(v, int | float) for v in values) else []
-
-
-def _read_calls(calls: dict[int, dict[str, str]], parts: Any) -> None:
-    """Add up tool calls; a stream sends id and name once and the arguments in pieces."""
-    for position, part in enumerate(parts):
-        call = calls.setdefault(part.get("index", position), {"id": "", "name": "", "arguments": ""})
-        function = part.get("function") or {}
-        call["id"] = part.get("id") or call["id"]
-        call["name"] = function.get("name") or call["name"]
-        call["arguments"] += function.get("arguments") or ""

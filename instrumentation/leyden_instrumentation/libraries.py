@@ -51,7 +51,7 @@ def _families(name: str, *families: str) -> dict[str, str]:
     return {family: patterns[family].format(name) for family in families}
 
 
-OPENAI = Library("openai", "openai", "openai", _families("openai", "traceloop", "genai", "openinference"))
+OPENAI = Library("openai", "openai", "openai", _families("openai", "genai", "traceloop", "openinference"))
 
 LIBRARIES = (
     OPENAI,

@@ -28,6 +28,9 @@ PROMPTS = "LEYDEN_PROMPTS"
 API_URL = "LEYDEN_API_URL"
 """The collector's HTTP address, for prompts, where spans go elsewhere or by gRPC."""
 
+GENAI_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+"""OpenTelemetry's own switch of its GenAI instrumentations: SPAN_ONLY, EVENT_ONLY, SPAN_AND_EVENT or NO_CONTENT."""
+
 DEFAULT_ENDPOINT = "http://127.0.0.1:4318"
 
 _OFF = frozenset({"false", "0", "no", "off"})

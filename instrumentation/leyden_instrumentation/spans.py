@@ -34,3 +34,14 @@ def is_tool(span: object) -> bool:
         or have.get("openinference.span.kind") == "TOOL"
         or have.get("traceloop.span.kind") == "tool"
     )
+
+
+def write_at_end(span: object, found: Mapping[str, Any]) -> None:
+    """Put attributes on a span that is about to be handed to processors as ended."""
+    # The SDK seals attributes before its last hook, and offers no other; this mapping is what it exports.
+    sealed = span._attributes  # type: ignore[attr-defined]
+    sealed._immutable = False
+    try:
+        sealed.update(found)
+    finally:
+        sealed._immutable = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from leyden_instrumentation import identity, native, prompts, tools
+from leyden_instrumentation import identity, native, prompts, records, tools
 from leyden_instrumentation.folding import folds
 
 
@@ -24,6 +24,9 @@ class StampingProcessor(SpanProcessor):
         native.notice(span)
         folds.notice(span, parent_context)
         tools.memory.notice(span)
+
+    def _on_ending(self, span: Span) -> None:
+        records.end(span)
 
     def on_end(self, span: ReadableSpan) -> None:
         tools.memory.notice(span)

@@ -15,13 +15,15 @@ import sys
 from pathlib import Path
 
 CASES = Path(__file__).parents[1] / "store" / "dialects" / "cases"
-INSTRUMENTATIONS = ("genai", "openinference", "traceloop", "genai-events")
-"""`genai-events` is `genai` told to put content in log records, which are kept beside the spans as `logs.pb`."""
+INSTRUMENTATIONS = ("genai", "openinference", "traceloop", "genai-events", "default")
+"""`genai-events` is `genai` told to put content in log records, which are kept beside the spans as `logs.pb`; `default`
+is what our own capture makes where nothing is chosen."""
 
 EVENT_SCENARIOS = ("parallel", "stream-text-and-call", "choices", "errors")
 ENVIRONMENT = {
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "10000",
     "TRACELOOP_TRACE_CONTENT": "true",
+    "LEYDEN_TOKEN_IDS": "off",
 }
 
 
@@ -58,6 +60,10 @@ def record_under(instrumentation: str, names: list[str]) -> None:
 
     provider = TracerProvider(resource=Resource({"service.name": "capture", "leyden.rollout.id": "rollout-1"}))
     exporter = InMemorySpanExporter()
+    if instrumentation == "default":
+        from leyden_instrumentation.stamping import StampingProcessor
+
+        provider.add_span_processor(StampingProcessor())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
     told = InMemoryLogRecordExporter()
@@ -80,13 +86,17 @@ def record_under(instrumentation: str, names: list[str]) -> None:
 
 
 def _instrument(instrumentation: str) -> None:
-    if instrumentation.startswith("genai"):
+    if instrumentation.startswith(("genai", "default")):
         from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
     elif instrumentation == "openinference":
         from openinference.instrumentation.openai import OpenAIInstrumentor
     else:
         from opentelemetry.instrumentation.openai import OpenAIInstrumentor
     OpenAIInstrumentor().instrument()
+    if instrumentation == "default":
+        from leyden_instrumentation import openai_genai
+
+        openai_genai.complete()
 
 
 def _without_paths(body: bytes) -> bytes:

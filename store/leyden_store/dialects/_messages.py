@@ -145,15 +145,21 @@ def _image(part: Mapping[str, Any]) -> Any:
 
 def _media(part: Mapping[str, Any], uri: str) -> Any:
     if part.get("modality") == "image" or str(part.get("mime_type") or "").startswith("image/"):
-        return {"type": "image_url", "image_url": {"url": uri}}
+        return {"type": "image_url", "image_url": {"url": uri} | _detail(part)}
     return {key: value for key, value in part.items() if value is not None}
+
+
+def _detail(part: Mapping[str, Any]) -> dict[str, Any]:
+    """How closely a model is to look at an image; the convention has no word for it, OpenAI's stands beside."""
+    return {"detail": part["detail"]} if part.get("detail") else {}
 
 
 def _blob(part: Mapping[str, Any]) -> Any:
     mime = str(part.get("mime_type") or "")
     modality = part.get("modality") or mime.partition("/")[0]
     if modality == "image":
-        return {"type": "image_url", "image_url": {"url": f"data:{mime or 'image/png'};base64,{part['content']}"}}
+        url = f"data:{mime or 'image/png'};base64,{part['content']}"
+        return {"type": "image_url", "image_url": {"url": url} | _detail(part)}
     if modality == "audio":
         audio_format = {"mpeg": "mp3", "x-wav": "wav"}.get(mime.partition("/")[2], mime.partition("/")[2] or "wav")
         return {"type": "input_audio", "input_audio": {"data": part["content"], "format": audio_format}}

@@ -17,7 +17,7 @@ from tests.support.capture_golden import CASES, read_case
 REFERENCE = "openinference"
 """It keeps request and reply whole, so it is what the others are measured by."""
 
-OTHERS = ("genai", "genai-events", "traceloop")
+OTHERS = ("genai", "genai-events", "traceloop", "default")
 SCENARIOS = sorted(path.name.removeprefix(f"{REFERENCE}-") for path in CASES.glob(f"{REFERENCE}-*"))
 
 View = dict[str, Any]
@@ -136,6 +136,13 @@ LOSSES = (
         _reply,
         "the reply of a stream that is taken as a raw response goes by unseen",
     ),
+    Loss(
+        "default",
+        frozenset({"completions"}),
+        _usage_reasoning,
+        "the legacy completions API is recorded by OpenLLMetry, without reasoning tokens",
+    ),
+    Loss("default", frozenset({"responses-history"}), _image_detail, "detail is not recorded"),
     Loss("genai", frozenset({"function-call"}), _legacy_call, "the function_call of old is not recorded"),
 )
 
