@@ -23,15 +23,15 @@ from typing import Any
 
 from leyden_instrumentation import environment
 
-CALLS = 20
+CALLS = 5
 """Calls in a turn of one arm."""
 
 ARMS: dict[str, dict[str, str]] = {
     "none": {},
     "genai": {},
-    "leyden, genai": {"LEYDEN_OPENAI_INSTRUMENTATION": "genai", "LEYDEN_TOKEN_IDS": "off"},
-    "leyden, genai, token ids": {"LEYDEN_OPENAI_INSTRUMENTATION": "genai"},
+    "leyden, no token ids": {"LEYDEN_TOKEN_IDS": "off"},
     "leyden, default": {},
+    "leyden, traceloop": {"LEYDEN_OPENAI_INSTRUMENTATION": "traceloop"},
 }
 CONVERSATIONS = {"short": (2, 200), "long": (40, 800)}
 """Messages, and characters in each."""
@@ -64,17 +64,17 @@ class Arm:
 
     def __init__(self, name: str, url: str) -> None:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LEYDEN_", "PYTHONPATH"))}
-        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OPENAI_API_KEY": "none"}
+        env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OPENAI_API_KEY": "none", "PYTHONHASHSEED": "0"}
         if name.startswith("leyden"):
             env = environment(env | ARMS[name], endpoint=url, rollout_id="bench")
         command = [sys.executable, __file__, "--worker", "genai" if name == "genai" else "plain"]
         self._process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def take(self, kind: str, calls: int = CALLS) -> list[float]:
+    def take(self, kind: str, calls: int = CALLS) -> list[list[float]]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps([kind, calls]), file=self._process.stdin, flush=True)
-        found: list[float] = json.loads(self._process.stdout.readline())
+        found: list[list[float]] = json.loads(self._process.stdout.readline())
         return found
 
     def close(self) -> None:
@@ -111,9 +111,9 @@ def worker(instrument: bool) -> int:
         ]
         taken = []
         for _ in range(calls):
-            start = time.perf_counter()
+            start, begun = time.perf_counter(), time.thread_time()
             client.chat.completions.create(model="m", messages=messages)
-            taken.append(time.perf_counter() - start)
+            taken.append((time.perf_counter() - start, time.thread_time() - begun))
         print(json.dumps(taken), flush=True)
     return 0
 
@@ -146,21 +146,29 @@ def _stock() -> None:
     OpenAIInstrumentor().instrument()
 
 
-def measure(rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds that each arm adds to a call, by conversation.
+def measure(rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Milliseconds that each arm adds to a call, by conversation: of the clock, and of its thread's CPU.
 
     The median over rounds, without the first, of an arm's median call less that of the bare client in the same round:
-    what else the machine does falls on both.
+    what else the machine does falls on both. Less of it falls on CPU time.
     """
     sink = Sink()
     arms = {name: Arm(name, sink.url) for name in ARMS}
-    added: dict[str, dict[str, float]] = {}
+    added: dict[str, dict[str, list[float]]] = {}
     for kind in CONVERSATIONS:
-        taken = [{name: statistics.median(arm.take(kind)) for name, arm in arms.items()} for _ in range(rounds + 1)][1:]
+        taken = [{name: arm.take(kind) for name, arm in arms.items()} for _ in range(rounds + 1)][1:]
+        middle = [
+            {name: [statistics.median(call[i] for call in calls) for i in (0, 1)] for name, calls in one.items()}
+            for one in taken
+        ]
         added[kind] = {
-            name: 1000 * statistics.median(one[name] - one["none"] for one in taken) for name in ARMS if name != "none"
+            name: [1000 * statistics.median(one[name][i] - one["none"][i] for one in middle) for i in (0, 1)]
+            for name in ARMS
+            if name != "none"
         }
-        added[kind]["(a call without any)"] = 1000 * statistics.median(one["none"] for one in taken)
+        added[kind]["(a call without any)"] = [
+            1000 * statistics.median(one["none"][i] for one in middle) for i in (0, 1)
+        ]
     for arm in arms.values():
         arm.close()
     return added
@@ -168,7 +176,7 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=80)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--worker", choices=["plain", "genai"], help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -180,10 +188,12 @@ def main() -> int:
         return 0
     for kind, arms in added.items():
         count, length = CONVERSATIONS[kind]
-        print(f"{kind}: {count} messages of {length} characters; ms added to a call")
-        for name, milliseconds in arms.items():
-            ratio = f"  {milliseconds / arms['genai']:.2f} × genai alone" if name.startswith("leyden") else ""
-            print(f"  {name:26} {milliseconds:6.3f}{ratio}")
+        print(f"{kind}: {count} messages of {length} characters; ms added to a call, and × genai alone")
+        for name, measured in arms.items():
+            cells = [f"{what} {value:7.3f}" for what, value in zip(("clock", "CPU"), measured, strict=True)]
+            if name.startswith("leyden"):
+                cells = [f"{c} {v / g:5.2f} ×" for c, v, g in zip(cells, measured, arms["genai"], strict=True)]
+            print(f"  {name:26} {'   '.join(cells)}")
     return 0
 
 

@@ -16,6 +16,11 @@ _SHAPES = re.compile(
     r"\b(?:sk|rk|pk|gsk|xai|pplx|r8|hf|ghp|gho|glpat)[-_][\w-]{16,}|\bAIza[\w-]{30,}|\b[Bb]earer\s+[\w.~+/=-]{8,}"
     r"|\b[Bb]asic\s+[\w+/=]{8,}|(?<=uthorization['\"]: ['\"])[^'\"]+|(?<=pi-key['\"]: ['\"])[^'\"]+"
 )
+_MARKS = (
+    *(start + end for start in ["sk", "rk", "pk", "xai", "pplx", "r8", "hf", "ghp", "gho", "glpat"] for end in "-_"),
+    *("AIza", "earer", "asic", "uthorization", "pi-key"),
+)
+"""Text without one of these has no key's shape: a search for words takes a twentieth of the expression's time."""
 _LONGEST = 4096
 """Characters; in longer texts, which are conversations, only keys of this process are looked for. Headers, arguments
 and errors are shorter, and a scan for shapes costs a millisecond for every 10,000 characters.
@@ -45,7 +50,9 @@ class ApiKeys:
         for key in self._known:
             if key in text:
                 text = text.replace(key, REDACTED)
-        return _SHAPES.sub(REDACTED, text) if len(text) <= _LONGEST else text
+        if len(text) > _LONGEST or not any(mark in text for mark in _MARKS):
+            return text
+        return _SHAPES.sub(REDACTED, text)
 
 
 keys = ApiKeys()

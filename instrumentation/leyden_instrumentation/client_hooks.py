@@ -12,19 +12,20 @@ import importlib
 import inspect
 import logging
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import wrapt
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from leyden_instrumentation import records, settings, spans, tools
+from leyden_instrumentation import prompt_ids, records, settings, spans, tools
 from leyden_instrumentation.api_keys import keys
 from leyden_instrumentation.exchange import Exchange
 from leyden_instrumentation.exchange_messages import MessagesExchange
+from leyden_instrumentation.guarding import guarded
 from leyden_instrumentation.late import stand_in
-from leyden_instrumentation.token_fields import AskingBody, is_private, servers, with_fields
+from leyden_instrumentation.token_fields import AskingBody, asked_in, endpoint, is_private, servers, with_fields
 
 _log = logging.getLogger("leyden_instrumentation")
 _exchanges: weakref.WeakKeyDictionary[Any, Exchange | MessagesExchange] = weakref.WeakKeyDictionary()
@@ -71,49 +72,60 @@ def _hooks() -> dict[tuple[str, str], Callable[..., Any]]:
 
 
 def _build_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    _guarded(_before, client, args[0] if args else kwargs["options"])
-    return wrapped(*args, **kwargs)
+    guarded(_before, client, args[0] if args else kwargs["options"])
+    request = wrapped(*args, **kwargs)
+    guarded(_sign, request)
+    return request
 
 
 def _process_response(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    _guarded(_after, client, kwargs)
+    guarded(_after, client, kwargs)
     return wrapped(*args, **kwargs)
 
 
 def _process_response_data(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
     exchange = _exchanges.get(kwargs.get("response")) if kwargs.get("response") is not None else None
     if exchange is not None:
-        kwargs["data"] = _guarded(exchange.read, kwargs.get("data"), otherwise=kwargs.get("data"))
+        kwargs["data"] = guarded(exchange.read, kwargs.get("data"), otherwise=kwargs.get("data"))
     return wrapped(*args, **kwargs)
 
 
 def _should_retry(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
     response = args[0] if args else kwargs.get("response")
-    return _guarded(_refused, client, response) or wrapped(*args, **kwargs)
+    return guarded(_refused, client, response) or wrapped(*args, **kwargs)
 
 
 def _before(client: Any, options: Any) -> None:
     """A request goes out: the results it brings end tool calls, and it asks for token ids."""
     keys.learn(getattr(client, "api_key", None))
     body = options.json_data
-    span = _call_span(options.url)
-    if not isinstance(body, dict) or span is None:
+    span = _call_span(options.url) if isinstance(body, dict) else None
+    if span is None:
         return
     tools.memory.answer(body, span)
     records.asked(span, options.url, body)
-    if is_private(client.base_url.host):
-        options.headers = _within(span, options.headers)
     # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
-    asking = with_fields(options.url, client.base_url.host, str(client.base_url), body, options.extra_json)
+    url = _base_url(client)
+    asking = with_fields(options.url, url.host, str(url), body, options.extra_json)
     if asking is not None:
         options.json_data = asking
 
 
-def _within(span: Span, headers: Any) -> dict[str, Any]:
-    """The request's headers, and those by which a server that records its calls too knows what they are part of."""
-    carrier: dict[str, Any] = {}
-    propagate.inject(carrier, trace.set_span_in_context(span))
-    return {**carrier, **(headers if isinstance(headers, Mapping) else {})}
+def _sign(request: Any) -> None:
+    """Tell a server that records its calls too what they are part of. Headers that the program sets stay."""
+    if not is_private(request.url.host):
+        return
+    span = _call_span(request.url.path)
+    if span is not None:
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier, trace.set_span_in_context(span))
+        for name, value in carrier.items():
+            request.headers.setdefault(name, value)
+
+
+def _base_url(client: Any) -> Any:
+    # The property of openai 3 imports a module each time.
+    return getattr(client, "_base_url", None) or client.base_url
 
 
 def _after(client: Any, call: dict[str, Any]) -> None:
@@ -121,7 +133,7 @@ def _after(client: Any, call: dict[str, Any]) -> None:
     options, response = call["options"], call["response"]
     body = options.json_data
     if isinstance(body, dict):
-        servers.answered(str(client.base_url), asked=isinstance(body, AskingBody))
+        servers.answered(endpoint(str(_base_url(client)), options.url), asked=isinstance(body, AskingBody))
     span = _call_span(options.url)
     if span is None:
         return
@@ -130,9 +142,13 @@ def _after(client: Any, call: dict[str, Any]) -> None:
         return
     added = body.added if isinstance(body, AskingBody) else frozenset()
     version = response.headers.get("x-leyden-policy-version")
-    exchange = Exchange(span, context.get_current(), added, version, streamed=bool(call.get("stream")))
+    ours = "return_token_ids" in added and options.url.endswith("/chat/completions")
+    prompt = prompt_ids.cut(response) if ours else None
+    streamed = bool(call.get("stream"))
+    exchange = Exchange(span, context.get_current(), added, version, streamed=streamed, prompt=prompt)
     _exchanges[response] = exchange
-    records.answered(span, exchange.said)
+    if exchange.recorded:
+        records.answered(span, exchange.said)
 
 
 def _call_span(path: str) -> Span | None:
@@ -147,22 +163,9 @@ def _call_span(path: str) -> Span | None:
 def _refused(client: Any, response: Any) -> bool:
     if response.status_code not in (400, 422):
         return False
-    asked = b'"return_token_ids"' in response.request.content
-    retry = servers.refused(str(client.base_url), asked=asked)
+    request = response.request
+    known_as = endpoint(str(_base_url(client)), request.url.path)
+    retry = servers.refused(known_as, asked=asked_in(request.content))
     if retry:
-        _log.info("leyden: asking %s again, without token ids (%s=off says so)", client.base_url, settings.TOKEN_IDS)
+        _log.info("leyden: asking %s again, without token ids (%s=off says so)", known_as, settings.TOKEN_IDS)
     return retry
-
-
-def _guarded(hook: Callable[..., Any], *args: Any, otherwise: Any = None) -> Any:
-    """What we do must never become the program's failure."""
-    try:
-        return hook(*args)
-    except Exception as error:
-        if not _faults:
-            _faults.append(error)
-            _log.warning("leyden: a hook on a client failed (%s: %s); its data is missing", type(error).__name__, error)
-        return otherwise
-
-
-_faults: list[Exception] = []

@@ -1,7 +1,7 @@
 """What is said in a chat call, as OpenTelemetry's convention has it: from the request's body and from the reply.
 
-What goes over the wire is all there is: reasoning, refusals, an image's detail, a message's name and the letters of tool
-arguments are in it, which instrumentations that write messages themselves leave out, each its own.
+What goes over the wire is all there is: reasoning, refusals, an image's detail, a message's name and the letters of
+tool arguments are in it, some of which every instrumentation that writes messages itself leaves out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def written(value: Any) -> str:
     """The value as JSON text; half a surrogate pair, which no UTF-8 holds, as its escape."""
     text = _letters(value)
     try:
-        text.encode()
+        text.isascii() or text.encode()
     except UnicodeEncodeError:
         return _ascii(value)
     return text

@@ -16,6 +16,7 @@ from typing import Any
 
 import wrapt
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
+from opentelemetry.metrics import NoOpMeterProvider
 
 from leyden_instrumentation import settings
 from leyden_instrumentation.libraries import (
@@ -76,6 +77,9 @@ class LeydenDistro(BaseDistro):  # type: ignore[misc,unused-ignore]
         if library is None or entry_point.dist is None:
             super().load_instrumentor(entry_point, **kwargs)  # type: ignore[no-untyped-call,unused-ignore]
         elif normal_name(entry_point.dist.name) == _chosen(library):
+            if os.environ.get("OTEL_METRICS_EXPORTER") == "none":
+                # The SDK's instruments add up what nobody reads, with every chunk of a stream.
+                kwargs = {"meter_provider": NoOpMeterProvider(), **kwargs}
             wrapt.register_post_import_hook(lambda _: self._instrument(library, entry_point, kwargs), library.module)
 
     def _instrument(self, library: Library, entry_point: metadata.EntryPoint, kwargs: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """One request to a model and its reply: the token ids, logprobs and tool calls that pass by, put where they belong.
 
 Fed with the reply's JSON, whole or chunk by chunk. The names on the wire are vLLM's: top-level `prompt_token_ids`,
-`choices[].token_ids`, `choices[].logprobs.content[].logprob`; for a policy server of ours also `policy_version`.
+`choices[].token_ids`, `choices[].logprobs.content[].logprob`; of the Responses API `input_messages[].tokens`,
+`output_messages[].tokens` and OpenAI's `output[].content[].logprobs`. A policy server of ours adds `policy_version`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
-from leyden_instrumentation import exact_arguments, packing, records, tools
+from leyden_instrumentation import exact_arguments, packing, prompt_ids, records, tools
 from leyden_instrumentation.content import Said, of_choices, of_response
 from leyden_instrumentation.tools import ToolCall
 
@@ -33,6 +34,8 @@ class Exchange:
 
     added: request fields that we put in; what they bring is taken out of the reply before the program sees it
     policy_version: from the reply's header, where it has one
+    prompt: the prompt's ids as text, where they were cut out of the reply
+    recorded: what is said is ours to write, when the span ends
     """
 
     def __init__(
@@ -43,21 +46,22 @@ class Exchange:
         policy_version: str | None = None,
         *,
         streamed: bool = False,
+        prompt: str | None = None,
     ) -> None:
         self._span = span
         self._context = context
         self._added = added
-        self._prompt: list[int] = []
+        self._prompt: list[int] | str = prompt or []
         self._choices: dict[int, _Choice] = {}
         self._policy_version: str | int | None = policy_version
         self._streamed = streamed
         self._done = False
         self._reply: Mapping[str, Any] | None = None
-        self._recorded = records.are_wanted(span)
+        self.recorded = records.are_wanted(span)
 
     def read(self, data: Any) -> Any:
         """Take in one JSON reply or stream chunk; return what the program shall see of it."""
-        if not isinstance(data, Mapping) or self._done:
+        if not isinstance(data, dict) or self._done:
             return self._visible(data)
         # A whole reply may be parsed more than once.
         self._done = not self._streamed
@@ -75,7 +79,7 @@ class Exchange:
         self._prompt = data.get("prompt_token_ids") or self._prompt
         settled = False
         for position, part in enumerate(choices):
-            if not isinstance(part, Mapping):
+            if not isinstance(part, dict):
                 continue
             choice = self._choices.setdefault(part.get("index", position), _Choice())
             # Text completions carry the prompt's ids per choice.
@@ -102,13 +106,15 @@ class Exchange:
             self._tool_call(call["id"], str(item.get("name")), call["arguments"])
             for call, item in zip(calls, items, strict=True)
         )
-        self._set(self._exact(calls))
+        self._set(self._exact(calls) | _response_ids(reply, output))
 
     def _settle(self) -> None:
         """Write what there is onto the span; again with more, where further chunks or choices follow."""
         found: dict[str, Any] = {}
-        if self._prompt:
-            found |= packing.attribute("leyden.prompt_token_ids", self._prompt)
+        if isinstance(self._prompt, str):
+            found[prompt_ids.ATTRIBUTE] = self._prompt
+        elif self._prompt:
+            found |= packing.attribute(prompt_ids.ATTRIBUTE, self._prompt)
         for index, choice in sorted(self._choices.items()):
             prefix = "leyden." if index == 0 else f"leyden.choice.{index}."
             if choice.token_ids and index == 0:
@@ -125,11 +131,15 @@ class Exchange:
 
     def said(self) -> dict[str, str]:
         """The content that came back, as far as it came."""
-        return of_choices({i: c.said for i, c in self._choices.items()}) if self._reply is None else of_response(self._reply)
+        return (
+            of_choices({i: c.said for i, c in self._choices.items()})
+            if self._reply is None
+            else of_response(self._reply)
+        )
 
     def _exact(self, calls: list[dict[str, str]]) -> dict[str, Any]:
         """Arguments to the letter, where the span's own content is not ours, which has them so."""
-        return {} if self._recorded else dict(exact_arguments.attribute(calls))
+        return {} if self.recorded else dict(exact_arguments.attribute(calls))
 
     def _set(self, found: dict[str, Any]) -> None:
         if self._policy_version is not None:
@@ -141,17 +151,34 @@ class Exchange:
         return ToolCall(call_id, name, arguments, self._span, self._context)
 
     def _visible(self, data: Any) -> Any:
-        if not self._added or not isinstance(data, Mapping):
+        if not self._added or not isinstance(data, dict):
             return data
         seen = dict(data)
+        if "enable_response_messages" in self._added or "include" in self._added:
+            return self._visible_response(seen)
         if "return_token_ids" in self._added:
             seen.pop("prompt_token_ids", None)
         if isinstance(seen.get("choices"), list):
             seen["choices"] = [self._visible_choice(c) for c in seen["choices"]]
         return seen
 
+    def _visible_response(self, seen: dict[str, Any]) -> dict[str, Any]:
+        """A Response, or an event of one, whose parts are in it however deep."""
+        if "enable_response_messages" in self._added:
+            seen.pop("input_messages", None)
+            seen.pop("output_messages", None)
+        if "include" in self._added and "logprobs" in seen:
+            seen["logprobs"] = []
+        for name in ("response", "item", "part"):
+            if isinstance(seen.get(name), Mapping):
+                seen[name] = self._visible_response(dict(seen[name]))
+        for name in ("output", "content"):
+            if isinstance(seen.get(name), list):
+                seen[name] = [self._visible_response(dict(p)) if isinstance(p, Mapping) else p for p in seen[name]]
+        return seen
+
     def _visible_choice(self, choice: Any) -> Any:
-        if not isinstance(choice, Mapping):
+        if not isinstance(choice, dict):
             return choice
         seen = dict(choice)
         if "return_token_ids" in self._added:
@@ -162,12 +189,36 @@ class Exchange:
         return seen
 
 
+def _response_ids(reply: Mapping[str, Any], output: list[Any]) -> dict[str, Any]:
+    """The ids of a Response that came of one generation, and the logprobs where there is one for each."""
+    prompt, response = (_tokens(reply.get(name)) for name in ("input_messages", "output_messages"))
+    if not prompt or not response:
+        return {}
+    found = packing.attribute(prompt_ids.ATTRIBUTE, prompt) | packing.attribute("leyden.response_token_ids", response)
+    parts = [part for item in output if isinstance(item, Mapping) for part in item.get("content") or ()]
+    values = [v for part in parts if isinstance(part, Mapping) for v in _logprobs({"content": part.get("logprobs")})]
+    return found | {"leyden.response_logprobs": values} if len(values) == len(response) else found
+
+
+def _tokens(messages: Any) -> list[int]:
+    """The ids of a lone message told as tokens; of several, which one call of a model was sent cannot be told."""
+    if not isinstance(messages, list) or len(messages) != 1 or not isinstance(messages[0], Mapping):
+        return []
+    tokens = messages[0].get("tokens")
+    return tokens if isinstance(tokens, list) else []
+
+
 def _logprobs(given: Any) -> list[float]:
     """Chat's `content[].logprob` or text completion's `token_logprobs`; empty if one of them is no number."""
     if not isinstance(given, Mapping):
         return []
     content = given.get("content")
     values: list[Any] = given.get("token_logprobs") or []
-    if isinstance(content, list):
-        values = [c.get("logprob") for c in content if isinstance(c, Mapping)]
-    return [float(v) for v in values] if all(isinstance(v, int | float) for v in values) else []
+    try:
+        # A reply has hundreds of them: numbers are told by adding them up, not one by one.
+        if isinstance(content, list):
+            values = [told["logprob"] for told in content]
+        sum(values)
+    except (KeyError, TypeError):
+        return []
+    return list(map(float, values))

@@ -34,9 +34,8 @@ def asked(span: Span, path: str, body: Mapping[str, Any]) -> None:
 
 
 def answered(span: Span, reply: Reply) -> None:
-    """A reply comes in; what it says is asked for when the span ends."""
-    if are_wanted(span):
-        _replies[span] = reply
+    """A reply comes in to a span that content is wanted on; what it says is asked for when the span ends."""
+    _replies[span] = reply
 
 
 def end(span: Span) -> None:

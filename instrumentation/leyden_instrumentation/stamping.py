@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from leyden_instrumentation import identity, native, prompts, records, tools
+from leyden_instrumentation import identity, native, prompts, records, tool_messages, tools
 from leyden_instrumentation.folding import folds
+from leyden_instrumentation.guarding import guarded
 
 
 class StampingProcessor(SpanProcessor):
@@ -14,19 +17,21 @@ class StampingProcessor(SpanProcessor):
 
     def __init__(self) -> None:
         self._process = identity.from_environment()
+        self._stamp = lru_cache(256)(lambda found: found.over(self._process).attributes())
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        found = identity.from_context(parent_context).over(self._process)
+        # A process sees few identities, and each of them on every span of a rollout.
+        said = self._stamp(identity.from_context(parent_context)) | prompts.attributes(parent_context)
         # What whoever made the span says of it wins over what its surroundings say.
         given = span.attributes or {}
-        said = found.attributes() | prompts.attributes(parent_context)
         span.set_attributes({k: v for k, v in said.items() if k not in given})
         native.notice(span)
         folds.notice(span, parent_context)
         tools.memory.notice(span)
 
     def _on_ending(self, span: Span) -> None:
-        records.end(span)
+        guarded(records.end, span)
 
     def on_end(self, span: ReadableSpan) -> None:
         tools.memory.notice(span)
+        guarded(tool_messages.notice, span)

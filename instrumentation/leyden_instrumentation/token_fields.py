@@ -1,6 +1,7 @@
 """Asking a server for token ids and logprobs, and only a server that takes the fields.
 
-vLLM's names: `return_token_ids` and `logprobs` in the request, https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+vLLM's names: `return_token_ids` and `logprobs` in the request, of the Responses API `enable_response_messages` and
+OpenAI's own `include`; https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from leyden_instrumentation import settings
@@ -15,7 +17,9 @@ from leyden_instrumentation import settings
 _FIELDS: dict[str, dict[str, Any]] = {
     "/chat/completions": {"return_token_ids": True, "logprobs": True},
     "/completions": {"return_token_ids": True, "logprobs": 1},
+    "/responses": {"enable_response_messages": True, "include": ["message.output_text.logprobs"]},
 }
+_ASKED = (b'"return_token_ids"', b'"enable_response_messages"')
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
@@ -26,7 +30,7 @@ class AskingBody(dict[str, Any]):
 
 
 class Servers:
-    """Which servers took our fields, learned from their answers.
+    """Which servers' endpoints took our fields, learned from their answers.
 
     A server that refuses the first request with them (400 or 422) gets it again without. If it then answers, it is not
     asked any more; if it refuses again, the fault was not ours. Once a server has taken them, its refusals are its own.
@@ -64,11 +68,23 @@ servers = Servers()
 """What this process has learned of the servers it talks to."""
 
 
+def endpoint(base_url: str, path: str) -> str:
+    """What is learned of: a server that takes the fields of chat may know none of the Responses API."""
+    return base_url + next((end for end in _FIELDS if path.endswith(end)), "")
+
+
+def asked_in(body: bytes) -> bool:
+    """Whether a request's body asks for token ids."""
+    return any(field in body for field in _ASKED)
+
+
 def with_fields(path: str, host: str, base_url: str, body: Mapping[str, Any], extra: Any) -> AskingBody | None:
     """The body with our fields, or None where the server is not to be asked. Fields the program sets stay."""
     wanted = next((fields for end, fields in _FIELDS.items() if path.endswith(end)), None)
     mode = settings.token_ids_mode()
-    if wanted is None or mode == "off" or (mode == "auto" and not is_private(host)) or not servers.wants(base_url):
+    if wanted is None or mode == "off" or (mode == "auto" and not is_private(host)):
+        return None
+    if not servers.wants(endpoint(base_url, path)) or body.get("background"):
         return None
     own = extra if isinstance(extra, Mapping) else {}
     missing = {name: value for name, value in wanted.items() if name not in body and name not in own}
@@ -79,6 +95,7 @@ def with_fields(path: str, host: str, base_url: str, body: Mapping[str, Any], ex
     return asking
 
 
+@lru_cache(maxsize=1024)
 def is_private(host: str) -> bool:
     """Whether a host name or address is on this machine or a private network: where hosted APIs are not."""
     host = host.strip("[]").rstrip(".").lower()

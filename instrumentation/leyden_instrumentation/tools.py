@@ -99,10 +99,13 @@ class ToolMemory:
 
     def answer(self, body: Mapping[str, Any], llm_span: Any) -> None:
         """Make the spans of the calls whose results `body`, the request of `llm_span`, brings for the first time."""
-        if not self._waiting:
-            return
+        if self._waiting:
+            self.settle(_results(body), llm_span)
+
+    def settle(self, results: Iterable[tuple[str, Any]], llm_span: Any) -> None:
+        """The same, of results by call id; where a server gave an id twice, the last result is the new one."""
         trace_id = _trace_of(llm_span)
-        for call_id, result in _results(body):
+        for call_id, result in dict(results).items():
             with self._lock:
                 call = self._waiting.pop((trace_id, call_id), None)
             if call is not None:

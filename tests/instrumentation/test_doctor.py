@@ -51,13 +51,13 @@ def test_a_sound_environment_has_no_fault(bare: dict[str, str], sink: OtlpSink, 
     env = bare | llm.env() | few | {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
     code, report = doctor("--", sys.executable, str(EXAMPLES / "tool_agent" / "agent.py"), "tool: please", env=env)
     assert (code, report["faults"]) == (0, 0), report["findings"]
-    assert report["openai"]["instrumentation"] == "opentelemetry-instrumentation-openai"
+    assert report["openai"]["instrumentation"] == "opentelemetry-instrumentation-genai-openai"
     probes = report["probes"]
     assert len(probes) >= 3
     for probe in probes:
         seen = [probe[name] for name in ("spans", "content", "token_ids", "logprobs", "tool_calls", "error")]
         assert seen == [2, True, True, True, True, None], probe
-    assert [p["distribution"] for p in probes if p["chosen"]] == ["opentelemetry-instrumentation-openai"]
+    assert [p["distribution"] for p in probes if p["chosen"]] == ["opentelemetry-instrumentation-genai-openai"]
     tried = {t["library"]: t for t in report["libraries"]}
     for library in ("anthropic", "openai-agents"):
         assert (tried[library]["llm_calls"], tried[library]["content"], tried[library]["error"]) == (1, True, None)

@@ -17,13 +17,13 @@ PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text
 
 
 def test_the_first_installed_is_chosen_unless_one_is_asked_for() -> None:
-    assert choose(OPENAI, {}).distribution == "opentelemetry-instrumentation-openai"
-    genai = choose(OPENAI, {"LEYDEN_OPENAI_INSTRUMENTATION": " GenAI "})
-    assert (genai.distribution, genai.in_vain) == ("opentelemetry-instrumentation-genai-openai", False)
+    assert choose(OPENAI, {}).distribution == "opentelemetry-instrumentation-genai-openai"
+    asked = choose(OPENAI, {"LEYDEN_OPENAI_INSTRUMENTATION": " TraceLoop "})
+    assert (asked.distribution, asked.in_vain) == ("opentelemetry-instrumentation-openai", False)
     assert choose(OPENAI, {"LEYDEN_OPENAI_INSTRUMENTATION": "none"}).distribution is None
     wrong = choose(OPENAI, {"LEYDEN_OPENAI_INSTRUMENTATION": "other"})
-    assert (wrong.distribution, wrong.in_vain) == ("opentelemetry-instrumentation-openai", True)
-    assert "none of traceloop, genai, openinference" in wrong.why
+    assert (wrong.distribution, wrong.in_vain) == ("opentelemetry-instrumentation-genai-openai", True)
+    assert "none of genai, traceloop, openinference" in wrong.why
 
 
 def test_every_choice_belongs_to_one_library() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.instrumentation.conftest import Run
+from tests.support.capture_server import CaptureServer
 from tests.support.fake_llm import CALLS, FakeLlm, ids_of, logprobs_of
 from tests.support.otlp_sink import OtlpSink, SinkSpan
+from tests.support.scripted_llm import Answer, ScriptedLlm
 
 EVERY_WAY = """
     import asyncio, threading
@@ -114,3 +118,112 @@ def test_an_openai_that_has_changed_inside_is_left_alone(
     assert done.stdout == "runs on\n"
     assert done.stderr.count("\n") == 1
     assert "no token ids" in done.stderr
+
+
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "status": "completed",
+    "model": "m",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "status": "completed",
+            "content": [
+                {
+                    "type": "output_text",
+                    "text": "hi!",
+                    "annotations": [],
+                    "logprobs": [
+                        {"token": text, "logprob": value, "bytes": [], "top_logprobs": []}
+                        for text, value in (("h", -1.5), ("i!", -0.5))
+                    ],
+                }
+            ],
+        }
+    ],
+    "input_messages": [{"type": "raw_message_tokens", "message": "<user>hello", "tokens": [1, 2, 3]}],
+    "output_messages": [{"type": "raw_message_tokens", "message": "hi!", "tokens": [4, 5]}],
+}
+"""As vLLM answers where it is asked for messages and logprobs."""
+
+ASK_RESPONSES = """
+    import asyncio
+    from openai import AsyncOpenAI, OpenAI
+    asked = {"model": "m", "input": "hello"}
+
+    def check(reply):
+        assert reply.output_text == "hi!" and not reply.model_extra, reply
+        assert not reply.output[0].content[0].logprobs
+
+    check(OpenAI().responses.create(**asked))
+    check(asyncio.run(AsyncOpenAI().responses.create(**asked)))
+    *_, last = OpenAI().responses.create(**asked, stream=True)
+    check(last.response)
+    own = OpenAI().responses.create(**asked, extra_body={"enable_response_messages": True})
+    assert own.model_extra["output_messages"][0]["tokens"] == [4, 5]
+"""
+
+
+@pytest.mark.parametrize("kind", ["traceloop", "genai", "openinference"])
+def test_the_responses_api_gives_ids_where_the_server_does(
+    kind: str, recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    event = {"type": "response.completed", "sequence_number": 1, "response": RESPONSE}
+    stream = Answer(
+        pieces=[f"event: response.completed\ndata: {json.dumps(event)}\n\n".encode()],
+        headers={"content-type": "text/event-stream"},
+    )
+    whole = Answer(body=RESPONSE)
+    with ScriptedLlm(whole, whole, stream, whole) as llm:
+        env = recorded | {"OPENAI_BASE_URL": f"{llm.url}", "LEYDEN_OPENAI_INSTRUMENTATION": kind}
+        done = run(ASK_RESPONSES, env=env)
+    assert done.returncode == 0, done.stderr
+    assert [one.json()["enable_response_messages"] for one in llm.seen] == [True] * 4
+    assert {tuple(one.json()["include"]) for one in llm.seen} == {("message.output_text.logprobs",)}
+    if kind == "traceloop":
+        return  # its span of such a call is made when the call is over: there is nothing to write on
+    calls = sink.spans[1:]
+    assert [s.attributes["leyden.prompt_token_ids"] for s in calls] == [[1, 2, 3]] * 4
+    assert [s.attributes["leyden.response_token_ids"] for s in calls] == [[4, 5]] * 4
+    assert [s.attributes["leyden.response_logprobs"] for s in calls] == [[-1.5, -0.5]] * 4
+
+
+THE_REST = """
+    from openai import AzureOpenAI, OpenAI
+    OpenAI().completions.create(model="fake-text", prompt="hello")
+    azure = AzureOpenAI(base_url=OpenAI().base_url, api_key="none", api_version="1")
+    messages = [{"role": "user", "content": "on Azure"}]
+    azure.chat.completions.create(model="fake-chat", messages=messages)
+"""
+
+
+def test_what_the_default_does_not_know_is_recorded_all_the_same(
+    recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    """Completions of old, and Azure's client, which passes other methods than the plain one."""
+    with CaptureServer() as server:
+        done = run(THE_REST, env=recorded | {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "none"})
+    assert done.returncode == 0, done.stderr
+    _, old, azure = sink.spans
+    assert (old.name, old.attributes["gen_ai.operation.name"]) == ("openai.completion", "text_completion")
+    assert "on Azure" in azure.attributes["gen_ai.input.messages"]
+    assert "Hello there" in azure.attributes["gen_ai.output.messages"]
+
+
+def test_ids_wait_as_text_and_arrive_as_ids(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    """Those of a prompt are cut out of the reply before the program parses it, whichever way it reads it."""
+    program = """
+        from openai import OpenAI
+        raw = OpenAI().chat.completions.with_raw_response.create(
+            model="fake", messages=[{"role": "user", "content": 'the word "prompt_token_ids": [1]'}])
+        assert '"prompt_token_ids": null' in raw.text
+        print(raw.parse().choices[0].message.content)
+    """
+    done = run(program, env=recorded)
+    assert (done.returncode, done.stdout) == (0, 'echo: the word "prompt_token_ids": [1]\n'), done.stderr
+    (_, call) = sink.spans
+    assert text_of(call, "prompt_token_ids") == '<user>the word "prompt_token_ids": [1]'

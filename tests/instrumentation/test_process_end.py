@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from leyden_instrumentation import environment
 from tests.instrumentation.conftest import Run
 from tests.support.fake_llm import FakeLlm
@@ -167,6 +169,35 @@ def test_an_abandoned_stream_is_recorded(recorded: dict[str, str], run: Run, sin
         done = run(script, env=recorded | {"LEYDEN_OPENAI_INSTRUMENTATION": kind})
         assert done.returncode == 0
         assert len(sink.spans) == 2, kind
+        if kind == "genai":  # the default
+            call = sink.spans[1]
+            assert (call.status, "gen_ai.output.messages" in call.attributes) == ("Error", True)
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_no_call_of_a_model_waits_for_a_collector(
+    listening: bool, bare: dict[str, str], run: Run, llm: FakeLlm
+) -> None:
+    """One that is gone refuses, one that hangs never answers: three batches of calls go on as ever."""
+    script = """
+        import time
+        from openai import OpenAI
+        chat, slowest = OpenAI().chat.completions, 0.0
+        for number in range(200):
+            start = time.perf_counter()
+            chat.create(model="fake", messages=[{"role": "user", "content": "hi"}])
+            slowest = max(slowest, time.perf_counter() - start) if number else 0.0
+        print(int(slowest * 1000), flush=True)
+    """
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if listening:
+            silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = run(script, env=environment(bare | llm.env(), endpoint=url))
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 2000  # a collector is given ten seconds to answer
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_burst_that_the_collector_does_not_take_costs_bounded_memory_and_blocks_nobody(

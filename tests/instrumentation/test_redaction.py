@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.trace import Status, StatusCode
 
+from leyden_instrumentation import api_keys
 from leyden_instrumentation.api_keys import ApiKeys
 from leyden_instrumentation.redaction import PATTERNS, Redactor, from_environment, patterns
 from tests.instrumentation.conftest import Run
@@ -167,3 +170,8 @@ def test_what_cannot_be_redacted_as_asked_is_not_recorded(recorded: dict[str, st
     done = run("print('runs')", env=recorded | {"LEYDEN_REDACT": "("})
     assert (done.returncode, done.stdout, sink.spans) == (0, "runs\n", [])
     assert "leyden: this program runs unrecorded: LEYDEN_REDACT: '(' is no regular expression" in done.stderr
+
+
+@given(st.from_regex(api_keys._SHAPES, fullmatch=False))
+def test_the_quick_look_for_a_key_s_shape_misses_none(text: str) -> None:
+    assert any(mark in text for mark in api_keys._MARKS)

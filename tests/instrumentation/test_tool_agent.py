@@ -73,7 +73,7 @@ def test_every_instrumentation_gives_the_tree_a_person_would_draw(
 def test_pythonpath_alone_is_enough(bare: dict[str, str], run: Run, sink: OtlpSink, llm: FakeLlm) -> None:
     env = bare | llm.env() | {"PYTHONPATH": bootstrap_path(), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
     assert run(AGENT, QUESTION, env=env).stdout == "The tools say 391, 9.\n"
-    check_tree(sink.spans, "traceloop")
+    check_tree(sink.spans, "genai")
     check_tokens(sink.spans, llm)
     assert "leyden.rollout.id" not in sink.spans[0].attributes
 
@@ -84,7 +84,7 @@ def test_opentelemetry_instrument_does_the_same(bare: dict[str, str], sink: Otlp
     stock = Path(sys.executable).with_name("opentelemetry-instrument")
     done = subprocess.run([stock, sys.executable, AGENT, QUESTION], env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "The tools say 391, 9.\n", "")
-    check_tree(sink.spans, "traceloop")
+    check_tree(sink.spans, "genai")
     assert {s.attributes["leyden.rollout.id"] for s in sink.spans} == {"r-9"}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import Span, TracerProvider
 
+from leyden_instrumentation import tools
 from leyden_instrumentation.tools import ToolCall, ToolMemory
 from tests.instrumentation.conftest import Run
 from tests.support.otlp_sink import OtlpSink
@@ -36,6 +38,16 @@ def test_a_call_is_answered_only_in_its_own_trace() -> None:
     assert len(memory) == 1
     memory.answer(answer("call_0"), llm_span(there))
     assert len(memory) == 0
+
+
+def test_an_id_that_a_server_gives_again_is_answered_by_its_last_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(tools, "_record", lambda _call, result, _end: told.append(result))
+    memory, root = ToolMemory(), TRACER.start_span("root")
+    memory.expect([call("call_0", root)])
+    results = [{"role": "tool", "tool_call_id": "call_0", "content": text} for text in ("old", "new")]
+    memory.answer({"messages": results}, llm_span(root))
+    assert told == ["new"]
 
 
 def test_the_responses_api_brings_results_too() -> None:
@@ -83,5 +95,5 @@ def test_real_tool_spans_are_not_doubled(recorded: dict[str, str], run: Run, sin
     """
     done = run(script, env=recorded)
     assert (done.returncode, done.stderr) == (0, "")
-    tools = [s.name for s in sink.spans if s.name != "openai.chat"][1:]
+    tools = [s.name for s in sink.spans if s.name != "chat fake"][1:]
     assert tools == ["execute_tool count_letters", "calculate"] * 3
