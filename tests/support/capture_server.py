@@ -50,22 +50,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        path = self.path.partition("?")[0]
         model = body["model"]
         if model.startswith("fake-error"):
             status = int(model.removeprefix("fake-error-"))
             self._json({"error": {"message": f"made-up {status}", "type": "fake", "code": None}}, status)
-        elif self.path.endswith("/embeddings"):
+        elif path.endswith("/embeddings"):
             data = [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}]
             self._json(
                 {"object": "list", "data": data, "model": model, "usage": {"prompt_tokens": 3, "total_tokens": 3}}
             )
-        elif self.path.endswith("/responses"):
+        elif path.endswith("/responses"):
             reply = _responses_body(body)
             if body.get("stream"):
                 self._events(_responses_events(reply), named=True)
             else:
                 self._json(reply)
-        elif self.path.endswith("/chat/completions"):
+        elif path.endswith("/chat/completions"):
             if model == "fake-slow":
                 time.sleep(0.1)
             if body.get("stream"):
