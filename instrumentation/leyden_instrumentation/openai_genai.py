@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import os
 from typing import Any
 
 import wrapt
@@ -25,13 +26,18 @@ _WRITERS = ("create_chat_invocation", "_set_response_properties")
 
 def complete() -> None:
     """Bring both about, once the instrumentation is loaded."""
-    if client_hooks.install("openai") and records.are_on_spans():
+    if client_hooks.install("openai") and _nobody_else_wants_words():
         _leave_words_to_us()
     if is_installed(OPENAI.choices["traceloop"]):
         try:
             _record_the_rest()
         except Exception as error:
             _log.debug("leyden: %s does not record what is left: %s", OPENAI.choices["traceloop"], error)
+
+
+def _nobody_else_wants_words() -> bool:
+    """Whether words go on spans alone: log events and hooks of the user's get them from the instrumentation."""
+    return records.mode() == "SPAN_ONLY" and not os.environ.get("OTEL_INSTRUMENTATION_GENAI_COMPLETION_HOOK")
 
 
 def _leave_words_to_us() -> None:

@@ -48,8 +48,9 @@ def end(span: Span) -> None:
 def are_wanted(span: object) -> bool:
     """Whether content is to be on this span, and in the convention's words."""
     scope = getattr(span, "instrumentation_scope", None)
-    return scope is not None and scope.name.startswith(_SCOPE) and are_on_spans()
+    return scope is not None and scope.name.startswith(_SCOPE) and mode() in _ON_SPANS
 
 
-def are_on_spans() -> bool:
-    return os.environ.get(GENAI_CONTENT, "").strip().upper() in _ON_SPANS
+def mode() -> str:
+    """Where the convention's own switch puts content, in capitals."""
+    return os.environ.get(GENAI_CONTENT, "").strip().upper()

@@ -16,6 +16,7 @@ from typing import Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, Span
 
 from leyden_instrumentation import settings, spans
@@ -34,7 +35,7 @@ class ToolCall:
     call_id: str
     name: str
     arguments: str
-    llm_span: Span
+    llm_span: Span | ReadableSpan
     context: Context
     asked_ns: int = field(default_factory=time.time_ns)
 
@@ -118,7 +119,7 @@ memory = ToolMemory()
 
 def _record(call: ToolCall, result: Any, end_ns: int) -> None:
     ended = getattr(call.llm_span, "end_time", None) or call.asked_ns
-    parent = getattr(call.llm_span, "parent", None) or call.llm_span.get_span_context()
+    parent: Any = getattr(call.llm_span, "parent", None) or call.llm_span.get_span_context()
     attributes: dict[str, str | bool] = {
         "gen_ai.operation.name": "execute_tool",
         "gen_ai.tool.name": call.name,

@@ -227,3 +227,20 @@ def test_ids_wait_as_text_and_arrive_as_ids(recorded: dict[str, str], run: Run, 
     assert (done.returncode, done.stdout) == (0, 'echo: the word "prompt_token_ids": [1]\n'), done.stderr
     (_, call) = sink.spans
     assert text_of(call, "prompt_token_ids") == '<user>the word "prompt_token_ids": [1]'
+
+
+def test_events_have_the_words_too_where_they_are_asked_for(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    script = """
+        from opentelemetry import _logs
+        from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+        told = InMemoryLogRecordExporter()
+        _logs.get_logger_provider().add_log_record_processor(SimpleLogRecordProcessor(told))
+        from openai import OpenAI
+        OpenAI().chat.completions.create(model="fake", messages=[{"role": "user", "content": "said"}])
+        (event,) = told.get_finished_logs()
+        print(event.log_record.attributes["gen_ai.input.messages"][0]["parts"][0]["content"])
+    """
+    mode = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_AND_EVENT"}
+    done = run(script, env=recorded | mode)
+    assert (done.returncode, done.stdout) == (0, "said\n"), done.stderr
+    assert "said" in sink.spans[1].attributes["gen_ai.input.messages"]
