@@ -12,14 +12,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import NonRecordingSpan, Span
 
 from leyden_instrumentation import settings, spans
+
+if TYPE_CHECKING:  # the SDK is no part of what an agent that is not recorded loads
+    from opentelemetry.sdk.trace import ReadableSpan
 
 _LIMIT = 4096
 """Calls that may wait at once; the oldest is forgotten first: a call that is never answered must not cost memory."""
