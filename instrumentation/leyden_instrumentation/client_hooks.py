@@ -31,6 +31,7 @@ _log = logging.getLogger("leyden_instrumentation")
 _exchanges: weakref.WeakKeyDictionary[Any, Exchange | MessagesExchange] = weakref.WeakKeyDictionary()
 _installed: dict[str, bool] = {}
 
+_VERSION = b"x-leyden-policy-version"
 _EXPECTED = {
     ("BaseClient", "_build_request"): {"options"},
     ("SyncAPIClient", "_process_response"): {"options", "response"},
@@ -132,8 +133,10 @@ def _after(client: Any, call: dict[str, Any]) -> None:
     """A reply came in: its body, which may be read much later, belongs to the span that is current now."""
     options, response = call["options"], call["response"]
     body = options.json_data
-    if isinstance(body, dict):
-        servers.answered(endpoint(str(_base_url(client)), options.url), asked=isinstance(body, AskingBody))
+    if isinstance(body, AskingBody):
+        servers.answered(body.endpoint, asked=True)
+    elif servers.in_doubt and isinstance(body, dict):
+        servers.answered(endpoint(str(_base_url(client)), options.url), asked=False)
     span = _call_span(options.url)
     if span is None:
         return
@@ -141,7 +144,7 @@ def _after(client: Any, call: dict[str, Any]) -> None:
         _exchanges[response] = MessagesExchange(span, context.get_current())
         return
     added = body.added if isinstance(body, AskingBody) else frozenset()
-    version = response.headers.get("x-leyden-policy-version")
+    version = next((v.decode() for k, v in response.headers.raw if k.lower() == _VERSION), None)
     ours = "return_token_ids" in added and options.url.endswith("/chat/completions")
     prompt = prompt_ids.cut(response) if ours else None
     streamed = bool(call.get("stream"))

@@ -58,6 +58,7 @@ class Exchange:
         self._done = False
         self._reply: Mapping[str, Any] | None = None
         self.recorded = records.are_wanted(span)
+        self.found: dict[str, Any] = {}
 
     def read(self, data: Any) -> Any:
         """Take in one JSON reply or stream chunk; return what the program shall see of it."""
@@ -120,22 +121,21 @@ class Exchange:
             if choice.token_ids and index == 0:
                 found |= packing.attribute("leyden.response_token_ids", choice.token_ids)
             elif choice.token_ids:
-                found[prefix + "response_token_ids"] = choice.token_ids
+                found[prefix + "response_token_ids"] = tuple(choice.token_ids)
             # One logprob per id or none: a list that does not line up would credit the wrong tokens.
             if choice.logprobs and len(choice.logprobs) == len(choice.token_ids):
-                found[prefix + "response_logprobs"] = choice.logprobs
+                found[prefix + "response_logprobs"] = tuple(choice.logprobs)
         first = self._choices.get(0)
         calls = list(first.said.calls.values()) if first else []
         self._set(found | self._exact(calls))
-        tools.memory.expect(self._tool_call(c["id"], c["name"], c["arguments"]) for c in calls if c["id"])
+        if calls:
+            tools.memory.expect(self._tool_call(c["id"], c["name"], c["arguments"]) for c in calls if c["id"])
 
-    def said(self) -> dict[str, str]:
-        """The content that came back, as far as it came."""
-        return (
-            of_choices({i: c.said for i, c in self._choices.items()})
-            if self._reply is None
-            else of_response(self._reply)
-        )
+    def said(self) -> dict[str, Any]:
+        """What came back, as far as it came: content, ids and all else that was found."""
+        if self._reply is not None:
+            return self.found | of_response(self._reply)
+        return self.found | of_choices({index: choice.said for index, choice in self._choices.items()})
 
     def _exact(self, calls: list[dict[str, str]]) -> dict[str, Any]:
         """Arguments to the letter, where the span's own content is not ours, which has them so."""
@@ -144,7 +144,9 @@ class Exchange:
     def _set(self, found: dict[str, Any]) -> None:
         if self._policy_version is not None:
             found["leyden.policy.version"] = self._policy_version
-        if self._span.is_recording():
+        if self.recorded:
+            self.found.update(found)
+        elif self._span.is_recording():
             self._span.set_attributes(found)
 
     def _tool_call(self, call_id: str, name: str, arguments: str) -> ToolCall:
@@ -197,7 +199,7 @@ def _response_ids(reply: Mapping[str, Any], output: list[Any]) -> dict[str, Any]
     found = packing.attribute(prompt_ids.ATTRIBUTE, prompt) | packing.attribute("leyden.response_token_ids", response)
     parts = [part for item in output if isinstance(item, Mapping) for part in item.get("content") or ()]
     values = [v for part in parts if isinstance(part, Mapping) for v in _logprobs({"content": part.get("logprobs")})]
-    return found | {"leyden.response_logprobs": values} if len(values) == len(response) else found
+    return found | {"leyden.response_logprobs": tuple(values)} if len(values) == len(response) else found
 
 
 def _tokens(messages: Any) -> list[int]:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 from opentelemetry import baggage, context
 from opentelemetry.context import Context
@@ -66,15 +67,13 @@ def from_context(ctx: Context | None = None) -> Identity:
     if isinstance(inside, Identity):
         return inside
     entries = baggage.get_all(ctx)
-    if not entries:
-        return _NOBODY
-    return Identity(
-        project=_text(entries.get("leyden.project")),
-        rollout_id=_text(entries.get("leyden.rollout.id")),
-        group_id=_text(entries.get("leyden.group.id")),
-        attempt=_integer(entries.get("leyden.attempt")),
-        policy_version=_text(entries.get("leyden.policy.version")),
-    )
+    return _told(*map(entries.get, _KEYS)) if entries else _NOBODY
+
+
+@lru_cache(256)
+def _told(project: object, rollout_id: object, group_id: object, attempt: object, version: object) -> Identity:
+    # One for all the spans of a rollout.
+    return Identity(_text(project), _text(rollout_id), _text(group_id), _integer(attempt), _text(version))
 
 
 def put(identity: Identity, ctx: Context | None = None) -> Context:

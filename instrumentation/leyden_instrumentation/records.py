@@ -5,6 +5,7 @@ Written last, it stands over what a framework that makes the span knows of the s
 
 from __future__ import annotations
 
+import functools
 import os
 import weakref
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from opentelemetry.trace import Span
 from leyden_instrumentation import content, spans
 from leyden_instrumentation.settings import GENAI_CONTENT
 
-Reply = Callable[[], dict[str, str]]
+Reply = Callable[[], dict[str, Any]]
 """The attributes of what came back, as far as it came."""
 
 _SCOPE = "opentelemetry.instrumentation.genai."
@@ -51,6 +52,7 @@ def are_wanted(span: object) -> bool:
     return scope is not None and scope.name.startswith(_SCOPE) and mode() in _ON_SPANS
 
 
+@functools.cache
 def mode() -> str:
-    """Where the convention's own switch puts content, in capitals."""
+    """Where the convention's own switch puts content in this process, in capitals."""
     return os.environ.get(GENAI_CONTENT, "").strip().upper()

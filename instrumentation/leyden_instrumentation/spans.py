@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_NONE: Mapping[str, Any] = {}
 _LLM_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "responses"})
 
 
@@ -12,8 +13,10 @@ def attributes(span: object) -> Mapping[str, Any]:
     """The attributes of a span of the SDK (or a proxy of one); none of a span that records nothing."""
     # OpenInference's proxy holds a span's kind back until it ends.
     held_back = getattr(span, "_self_important_attributes", None)
-    have = getattr(span, "attributes", None) or {}
-    return {**have, **held_back} if held_back else have
+    have = getattr(span, "attributes", None)
+    if held_back:
+        return {**(have or {}), **held_back}
+    return _NONE if have is None else have
 
 
 def is_llm(span: object) -> bool:
@@ -40,6 +43,10 @@ def write_at_end(span: object, found: Mapping[str, Any]) -> None:
     """Put attributes on a span that is about to be handed to processors as ended."""
     # The SDK seals attributes before its last hook, and offers no other; this mapping is what it exports.
     sealed = span._attributes  # type: ignore[attr-defined]
+    if sealed.max_value_len is None:
+        # What is ours needs none of its cleaning, which looks at each logprob by itself.
+        sealed._dict.update(found)
+        return
     sealed._immutable = False
     try:
         sealed.update(found)

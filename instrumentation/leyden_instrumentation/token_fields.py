@@ -24,9 +24,14 @@ _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 
 class AskingBody(dict[str, Any]):
-    """A request body to which we added fields. `added`: the names of those, which the reply is rid of again."""
+    """A request body to which we added fields.
+
+    added:    the names of those, which the reply is rid of again
+    endpoint: what is learned of from the answer
+    """
 
     added: frozenset[str] = frozenset()
+    endpoint: str = ""
 
 
 class Servers:
@@ -55,7 +60,14 @@ class Servers:
             self._doubted.discard(url)
             return False
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a request that goes without our fields may tell something."""
+        return bool(self._doubted)
+
     def answered(self, url: str, *, asked: bool) -> None:
+        if asked and url in self._accepting:
+            return
         with self._lock:
             if asked:
                 self._accepting.add(url)
@@ -70,7 +82,12 @@ servers = Servers()
 
 def endpoint(base_url: str, path: str) -> str:
     """What is learned of: a server that takes the fields of chat may know none of the Responses API."""
-    return base_url + next((end for end in _FIELDS if path.endswith(end)), "")
+    return base_url + _end(path)
+
+
+@lru_cache(maxsize=1024)
+def _end(path: str) -> str:
+    return next((end for end in _FIELDS if path.endswith(end)), "")
 
 
 def asked_in(body: bytes) -> bool:
@@ -80,18 +97,19 @@ def asked_in(body: bytes) -> bool:
 
 def with_fields(path: str, host: str, base_url: str, body: Mapping[str, Any], extra: Any) -> AskingBody | None:
     """The body with our fields, or None where the server is not to be asked. Fields the program sets stay."""
-    wanted = next((fields for end, fields in _FIELDS.items() if path.endswith(end)), None)
-    mode = settings.token_ids_mode()
-    if wanted is None or mode == "off" or (mode == "auto" and not is_private(host)):
+    end = _end(path)
+    mode = settings.token_ids_mode() if end else "off"
+    if mode == "off" or (mode == "auto" and not is_private(host)):
         return None
-    if not servers.wants(endpoint(base_url, path)) or body.get("background"):
+    if not servers.wants(base_url + end) or body.get("background"):
         return None
+    wanted = _FIELDS[end]
     own = extra if isinstance(extra, Mapping) else {}
     missing = {name: value for name, value in wanted.items() if name not in body and name not in own}
     if not missing:
         return None
     asking = AskingBody({**body, **missing})
-    asking.added = frozenset(missing)
+    asking.added, asking.endpoint = frozenset(missing), base_url + end
     return asking
 
 
