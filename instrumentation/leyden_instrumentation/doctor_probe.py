@@ -64,6 +64,7 @@ def main(argv: list[str]) -> int:
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     from leyden_instrumentation import distro
+    from leyden_instrumentation.stamping import StampingProcessor
 
     distribution, url = argv
     said = _Listener()
@@ -71,6 +72,7 @@ def main(argv: list[str]) -> int:
     distro.set_defaults()
     memory = InMemorySpanExporter()
     provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+    provider.add_span_processor(StampingProcessor())
     provider.add_span_processor(SimpleSpanProcessor(memory))
     trace.set_tracer_provider(provider)
     error = None
@@ -95,8 +97,9 @@ class _Listener(logging.Handler):
 
 
 def _instrument(distribution: str) -> None:
-    from leyden_instrumentation import client_hooks
+    from leyden_instrumentation import client_hooks, openai_genai
     from leyden_instrumentation.doctor_packages import instrumentations
+    from leyden_instrumentation.libraries import OPENAI
 
     client_hooks.install()
     for one in instrumentations():
@@ -104,6 +107,8 @@ def _instrument(distribution: str) -> None:
             if one.conflict is not None:
                 raise RuntimeError(one.conflict)
             one.entry_point.load()().instrument(skip_dep_check=True)
+            if distribution == OPENAI.choices["genai"]:
+                openai_genai.complete()
 
 
 def _converse(url: str) -> None:

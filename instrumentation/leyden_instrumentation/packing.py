@@ -22,7 +22,7 @@ SUFFIX = ".packed"
 def attribute(name: str, ids: Sequence[int], env: Mapping[str, str] | None = None) -> dict[str, str | Sequence[int]]:
     """The attribute for `ids`: packed, or as a list where the environment asks for it or an id does not fit."""
     packed = None if settings.plain_token_ids(os.environ if env is None else env) else pack(ids)
-    return {name: tuple(ids)} if packed is None else {name + SUFFIX: packed}
+    return {name: ids} if packed is None else {name + SUFFIX: packed}
 
 
 def pack(ids: Sequence[int]) -> str | None:
