@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
 from leyden_store.selection import Selection
+from leyden_store.skim import Skimmed
 from leyden_store.spans import Span
 from tests.store.skim.test_skim import a_call, a_span, span_trees
 from tests.support.capture_golden import CASES, case_spans
@@ -100,6 +102,43 @@ def test_so_they_are_on_every_golden_capture(case: str) -> None:
 def test_so_they_are_from_a_store(stored: LightningStore) -> None:
     for options in (Options(), Options(require_reward=True, per_agent=True, max_tokens=30)):
         assert_same(StoreSource(stored), options)
+
+
+@settings(LAW, max_examples=12)
+@given(conversations(), st.lists(st.booleans(), min_size=30, max_size=30), st.randoms(use_true_random=False))
+def test_so_they_are_in_whatever_order_and_however_often_spans_are_stored(
+    stored: LightningStore, spans: list[Span], again: list[bool], random: Any
+) -> None:
+    mark = f"{next(_MARKS):016x}"
+    own = [
+        replace(
+            span,
+            trace_id=f"{mark}{int(span.trace_id[1:]):016x}",
+            span_id=f"{int(span.span_id[1:]):016x}",
+            parent_span_id=span.parent_span_id and f"{int(span.parent_span_id[1:]):016x}",
+            rollout_id=f"{mark}-{span.rollout_id}",
+        )
+        for span in spans
+    ]
+    # The later of two is stored first, so that a merge in between keeps the one that readers take.
+    late = [
+        replace(span, start_ns=span.start_ns + 5, end_ns=span.end_ns + 5)
+        for span, twice in zip(own, again, strict=False)
+        if twice
+    ]
+    random.shuffle(own)
+    halves = own[: len(own) // 2], own[len(own) // 2 :]
+    for number, part in enumerate((late, *halves)):
+        if part:
+            OtlpWriter(stored.connection).write(delimited([encode_traces(part)]), token=f"{mark}-{number}")
+    if own:
+        chosen = Selection(sql=f"SELECT TraceId FROM otel_traces WHERE startsWith(TraceId, '{mark}')")
+        source = StoreSource(stored, chosen)
+        assert all(isinstance(one, Skimmed) for batch in source.skims() for one in batch)
+        assert_same(source, Options())
+
+
+_MARKS = count(1 << 60)
 
 
 def test_an_export_tells_of_every_llm_span_in_a_file_beside_it(stored: LightningStore, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
--- What training needs of some traces' spans, deduplicated, by start time: tokens, places, rewards, and of each LLM call
--- whether its content is whole, without the content. Asked by `skim` in batches; keyed like spans.sql.
+-- What training needs of some traces' spans: tokens, places, rewards, and of each LLM call whether its content is whole,
+-- without the content. Asked by `skim` in batches; keyed like spans.sql. In no order, and a span twice where it is stored
+-- twice: the reader sorts what is small of a row, where a sort here would move its tokens too.
 WITH
     -- How many messages a text holds, each an object with parts; 0 where it holds anything else. Taken out as a whole, which
     -- reads the text once; what is no such object comes out without parts.
@@ -12,8 +13,8 @@ WITH
              JSONExtractArrayRaw(text))) AS are_tools,
     -- Whether no value that must be JSON is anything else. Values are touched only where there is such a key.
     (key -> endsWith(key, '.parameters') AND position(key, '.functions.') > 0) AS is_function,
-    ((keys, texts) -> NOT arrayExists(is_function, keys)
-        OR arrayAll(text -> isValidJSON(text), arrayFilter((text, key) -> is_function(key), texts, keys))) AS are_whole,
+    ((keys, texts) -> if(arrayExists(is_function, keys),
+        arrayAll(text -> isValidJSON(text), arrayFilter((text, key) -> is_function(key), texts, keys)), 1)) AS are_whole,
     (text -> text = '' OR match(text, '^\\[[0-9]{1,9}(,[0-9]{1,9})*\\]$')) AS are_ids,
     ['gen_ai.operation.name', 'openinference.span.kind', 'llm.request.type', 'traceloop.span.kind', 'ai.operationId',
      'langfuse.observation.type', 'mlflow.spanType', 'agentops.span.kind', 'logfire.span_type'] AS markers,
@@ -64,5 +65,3 @@ SELECT
 FROM otel_traces
 WHERE TraceId IN {trace_ids:Array(String)}
   AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({end_ns:Int64})
-ORDER BY Timestamp, TraceId, SpanId
-LIMIT 1 BY TraceId, SpanId

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,8 @@ from leyden_store.skim._shapes import FINISH, INDEXED_FINISH, MARKERS, UNTOLD, K
 from leyden_store.skim._tokens import Ragged, ragged_floats, ragged_ids
 from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Reward
+
+Slots = Mapping[int, int] | Sequence[int]
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Sketch:
     agents: list[str]
     calls: list[int] = field(default_factory=list)
     untold: list[int] = field(default_factory=list)
-    slots: dict[int, int] = field(default_factory=dict)
+    slots: Slots = field(default_factory=dict)
     finishes: dict[int, str] = field(default_factory=dict)
     response_ids: dict[int, str | None] = field(default_factory=dict)
     rewards: list[tuple[int, Reward]] = field(default_factory=list)
@@ -51,17 +53,15 @@ class Sketch:
     responses: Ragged = field(default_factory=Ragged.empty)
     logprobs: Ragged = field(default_factory=Ragged.empty)
 
-    def hold(
-        self, calls: list[int], prompts: Ragged, responses: Ragged, logprobs: Ragged, slots: Iterable[int]
-    ) -> None:
+    def hold(self, calls: list[int], prompts: Ragged, responses: Ragged, logprobs: Ragged, slots: Slots) -> None:
         """Take the tokens of these calls. One whose numbers no training can use becomes untold: reading says why.
 
-        slots: whose tokens the arrays are, in their order
+        slots: where each call's tokens lie in the arrays
         """
         bad = prompts.holding(prompts.flat < 0) | responses.holding(responses.flat < 0)
         bad |= logprobs.holding(~np.isfinite(logprobs.flat))
         self.prompts, self.responses, self.logprobs = prompts, responses, logprobs
-        self.slots = {place: slot for slot, place in enumerate(slots)}
+        self.slots = slots
         self.calls = [place for place in calls if self.slots[place] not in bad]
         if bad:
             self.untold = sorted({*self.untold, *(place for place in calls if self.slots[place] in bad)})
@@ -240,4 +240,4 @@ def _lay_tokens(made: Sketch, told: list[tuple[int, Sequence[int], Sequence[int]
         made.untold = sorted({*made.untold, *(one[0] for one in told)} - {one[0] for one in kept})
         told = kept
     calls = [one[0] for one in told]
-    made.hold(calls, prompts, responses, logprobs, slots=calls)
+    made.hold(calls, prompts, responses, logprobs, {place: slot for slot, place in enumerate(calls)})

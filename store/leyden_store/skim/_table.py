@@ -21,6 +21,7 @@ from leyden_store.turns import Reward
 
 _SHAPING = ("Keys", "Markers", "EventNames", "ScopeName", "SpanName")
 _AGENT_NAMES = ("gen_ai.agent.name", "agent.name", "graph.node.id", "operation.name", "traceloop.entity.name")
+_TOKENS = {"PromptIds": np.int32, "ResponseIds": np.int32, "ResponseLogprobs": np.float64}
 _REWARDED = (
     "SpanId",
     "ParentSpanId",
@@ -34,8 +35,10 @@ _REWARDED = (
 _REWARDS = (*_REWARDED, "Attributes", "SpanAttributeTypes")
 
 
-def sketch_table(table: pa.Table) -> Sketch:
-    """Sketch the spans of a `skim.sql` result."""
+def sketch_table(answer: pa.Table) -> Sketch:
+    """Sketch the spans of a `skim.sql` result. Tokens stay where they lie: a row's are those of its slot."""
+    slots = _in_order(answer)
+    table = answer.drop_columns(list(_TOKENS)).combine_chunks().take(slots)
     starts = table["StartNs"].to_numpy()
     made = Sketch(
         trace_ids=_repeated(table["TraceId"]),
@@ -54,8 +57,21 @@ def sketch_table(table: pa.Table) -> Sketch:
     _name_agents(made, table, _rows(shapes, shape_at, "names_agent"))
     made.rewards = list(_rewards(table, _rows(shapes, shape_at, "rewards")))
     kinds = np.array([shape.kind for shape in shapes], np.int8)[shape_at]
-    _hold_calls(made, table, kinds)
+    _hold_calls(made, table, kinds, [_ragged(answer[name], kind) for name, kind in _TOKENS.items()], slots.to_numpy())
     return made
+
+
+def _in_order(answer: pa.Table) -> pa.Array:
+    """The rows by start time, then trace and span; of a span that is stored twice the one that started first."""
+    keys = answer.select(["StartNs", "TraceId", "SpanId"])
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
+    spans = list(zip(keys["TraceId"].to_pylist(), keys["SpanId"].to_pylist(), strict=True))
+    if len(set(spans)) == len(spans):
+        return order
+    firsts: dict[tuple[str, str], int] = {}
+    for row in order.to_pylist():
+        firsts.setdefault(spans[row], row)
+    return pa.array(firsts.values(), pa.int64())
 
 
 def _repeated(column: pa.ChunkedArray) -> list[Any]:
@@ -141,13 +157,20 @@ def _plain(pairs: Iterable[tuple[str, str]], kinds: Iterable[tuple[str, str]]) -
     return found
 
 
-def _hold_calls(made: Sketch, table: pa.Table, kinds: npt.NDArray[np.int8]) -> None:
-    prompts, responses = _ragged(table["PromptIds"], np.int32), _ragged(table["ResponseIds"], np.int32)
+def _hold_calls(
+    made: Sketch,
+    table: pa.Table,
+    kinds: npt.NDArray[np.int8],
+    tokens: Sequence[Ragged],
+    slots: npt.NDArray[np.int64],
+) -> None:
+    """tokens: prompts, responses and logprobs; slots: where each row's lie in them."""
+    prompts, responses, logprobs = tokens
     finishes, finish_at = _finishes(table)
     is_json = kinds == int(Kind.JSON)
     told = is_json | (kinds == int(Kind.INDEXED))
     told &= np.asarray(table["Plain"].to_numpy(), bool)
-    told &= (np.diff(prompts.starts) > 0) & (np.diff(responses.starts) > 0)
+    told &= ((np.diff(prompts.starts) > 0) & (np.diff(responses.starts) > 0))[slots]
     as_json = np.array([listed is not None for listed, _ in finishes], bool)
     as_text = np.array([plain is not None for _, plain in finishes], bool)
     told &= np.where(is_json, as_json[finish_at], as_text[finish_at])
@@ -159,7 +182,7 @@ def _hold_calls(made: Sketch, table: pa.Table, kinds: npt.NDArray[np.int8]) -> N
         listed, plain = finishes[finish_list[place]]
         made.finishes[place] = (listed if json_list[place] else plain) or ""
         made.response_ids[place] = response_ids[place] or None
-    made.hold(calls, prompts, responses, _ragged(table["ResponseLogprobs"], np.float64), slots=range(len(table)))
+    made.hold(calls, prompts, responses, logprobs, slots.tolist())
 
 
 def _finishes(table: pa.Table) -> tuple[list[tuple[str | None, str | None]], npt.NDArray[np.int64]]:

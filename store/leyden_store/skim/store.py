@@ -20,8 +20,9 @@ from leyden_store.turns import PostedReward, Rollout
 
 _ROLLOUTS = 1024
 """The most rollouts in a batch."""
-_TOKENS = 1 << 21
-"""A batch ends with the rollout that brings its tokens here: some 8 MB of ids, and the largest rollout on top."""
+_TOKENS = 1 << 22
+"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top. Planning the
+query costs as much as a thousand rows."""
 
 
 _AHEAD = 2
