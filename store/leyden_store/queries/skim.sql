@@ -2,10 +2,9 @@
 -- without the content. Asked by `skim` in batches; keyed like spans.sql. In no order, and a span twice where it is stored
 -- twice: the reader sorts what is small of a row, where a sort here would move its tokens too.
 WITH
-    -- How many messages a text holds, each an object with parts; 0 where it holds anything else. Taken out as a whole, which
-    -- reads the text once; what is no such object comes out without parts.
-    (text -> if(arrayAll(one -> notEmpty(one.1), JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))')),
-                length(JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))')), 0)) AS messages_in,
+    -- Of each message a text holds whether it is an object with parts; empty where it holds anything else. Taken out as a
+    -- whole, which reads the text once; what is no such object comes out without parts.
+    (text -> arrayMap(one -> notEmpty(one.1), JSONExtract(text, 'Array(Tuple(parts Array(Tuple(type String))))'))) AS messages_in,
     -- Whether a text holds tool definitions, none with JSON in its JSON.
     (text -> notEmpty(JSONExtractArrayRaw(text)) AND arrayAll(one -> startsWith(one, '{')
                 AND JSONType(one, 'parameters') != 'String' AND JSONType(one, 'input_schema') != 'String'
@@ -13,8 +12,8 @@ WITH
              JSONExtractArrayRaw(text))) AS are_tools,
     -- Whether no value that must be JSON is anything else. Values are touched only where there is such a key.
     (key -> endsWith(key, '.parameters') AND position(key, '.functions.') > 0) AS is_function,
-    ((keys, texts) -> if(arrayExists(is_function, keys),
-        arrayAll(text -> isValidJSON(text), arrayFilter((text, key) -> is_function(key), texts, keys)), 1)) AS are_whole,
+    (pairs -> if(arrayExists(is_function, mapKeys(pairs)), arrayAll((key, text) -> NOT is_function(key) OR isValidJSON(text),
+        mapKeys(pairs), mapValues(pairs)), 1)) AS are_whole,
     (text -> text = '' OR match(text, '^\\[[0-9]{1,9}(,[0-9]{1,9})*\\]$')) AS are_ids,
     ['gen_ai.operation.name', 'openinference.span.kind', 'llm.request.type', 'traceloop.span.kind', 'ai.operationId',
      'langfuse.observation.type', 'mlflow.spanType', 'agentops.span.kind', 'logfire.span_type'] AS markers,
@@ -46,12 +45,11 @@ SELECT
         AND NOT hasAny(mapKeys(SpanAttributeTypes),
             ['gen_ai.input.messages', 'gen_ai.output.messages', 'gen_ai.tool.definitions', 'gen_ai.system_instructions',
              'gen_ai.response.id', 'gen_ai.completion.0.finish_reason'])
-        AND (asked = '' OR messages_in(asked) > 0)
-        AND (said = '' OR messages_in(said) = 1)
+        AND (asked = '' OR arrayMin(messages_in(asked)) = 1)
+        AND (said = '' OR messages_in(said) = [1])
         AND (tools = '' OR are_tools(tools))
         AND (instructions = '' OR JSONType(instructions) = 'Array')
-        AND are_whole(mapKeys(Content), mapValues(Content))
-        AND are_whole(mapKeys(SpanAttributes), mapValues(SpanAttributes))
+        AND are_whole(mapConcat(SpanAttributes, Content))
         AND are_ids(own_prompt) AND are_ids(own_response) AS Plain,
     if(mapContains(SpanAttributes, 'gen_ai.response.finish_reasons'), SpanAttributes['gen_ai.response.finish_reasons'],
        Content['gen_ai.completion.0.finish_reason']) AS Finish,

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from leyden_store._placing import agent_of
 from leyden_store._rewards import rewards_of
 from leyden_store.dialects._messages import finish_reason
@@ -58,8 +56,7 @@ class Sketch:
 
         slots: where each call's tokens lie in the arrays
         """
-        bad = prompts.holding(prompts.flat < 0) | responses.holding(responses.flat < 0)
-        bad |= logprobs.holding(~np.isfinite(logprobs.flat))
+        bad = prompts.holding_negatives() | responses.holding_negatives() | logprobs.holding_infinities()
         self.prompts, self.responses, self.logprobs = prompts, responses, logprobs
         self.slots = slots
         self.calls = [place for place in calls if self.slots[place] not in bad]

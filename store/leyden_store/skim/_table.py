@@ -21,7 +21,7 @@ from leyden_store.turns import Reward
 
 _SHAPING = ("Keys", "Markers", "EventNames", "ScopeName", "SpanName")
 _AGENT_NAMES = ("gen_ai.agent.name", "agent.name", "graph.node.id", "operation.name", "traceloop.entity.name")
-_TOKENS = {"PromptIds": np.int32, "ResponseIds": np.int32, "ResponseLogprobs": np.float64}
+_TOKENS: dict[str, type[np.generic]] = {"PromptIds": np.int32, "ResponseIds": np.int32, "ResponseLogprobs": np.float64}
 _REWARDED = (
     "SpanId",
     "ParentSpanId",

@@ -35,11 +35,17 @@ class Ragged:
         """How many values array `index` has."""
         return self.starts[index + 1] - self.starts[index]
 
-    def holding(self, marked: npt.NDArray[np.bool_]) -> set[int]:
-        """The arrays in which a value is marked."""
+    def holding_negatives(self) -> set[int]:
+        """The arrays that hold a number below 0."""
+        return self._holding(self.flat < 0) if self.flat.min(initial=0) < 0 else set()
+
+    def holding_infinities(self) -> set[int]:
+        """The arrays that hold a number that is not finite."""
+        finite = np.isfinite(self.flat)
+        return set() if finite.all() else self._holding(~finite)
+
+    def _holding(self, marked: npt.NDArray[np.bool_]) -> set[int]:
         places = np.flatnonzero(marked)
-        if not len(places):
-            return set()
         return set((np.searchsorted(np.array(self.starts), places, side="right") - 1).tolist())
 
 

@@ -21,8 +21,10 @@ from leyden_store.turns import PostedReward, Rollout
 _ROLLOUTS = 1024
 """The most rollouts in a batch."""
 _TOKENS = 1 << 22
-"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top. Planning the
-query costs as much as a thousand rows."""
+"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top.
+
+Fewer would be dearer: planning the query costs as much as a thousand rows.
+"""
 
 
 _AHEAD = 2
