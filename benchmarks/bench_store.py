@@ -3,9 +3,10 @@
     python benchmarks/bench_store.py [--spans 10000000] [--folder DIR] [--text-index] [--json]
 
 The first 200,000 spans are OTLP requests, parsed by ClickHouse as the collector has them parsed. The rest are copies of
-those rows, made by INSERT … SELECT for speed, with ids, rollouts, sessions and times of their own: a copy has the texts
-of the original, but in another hour of the key, so that no compressed block holds a text twice. With --folder the
-store is kept and a later run goes on from it. Every figure is of what a caller waits for, Python included.
+those rows, made by INSERT … SELECT for speed, with ids and times of their own (filled/copies.sql): the last day holds a
+fifth, the 29 days before it the rest. A copy has the texts of the original, but a trace's copies lie in hours and
+places of the key that are by chance. With --folder the store is kept and a later run goes on from it, this one's or
+bench_dashboards.py's. Every figure is of what a caller waits for, Python included.
 """
 
 from __future__ import annotations
@@ -22,27 +23,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from ingest.spans import make_load
+from filled.store import fill
 
 from leyden_store import searching
-from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.listing import TraceFilter
-
-_REQUESTS, _SPANS = 400, 512
-COPY = """
-INSERT INTO otel_traces SELECT * REPLACE (
-    Timestamp - INTERVAL {copy} HOUR AS Timestamp,
-    lower(hex(MD5(concat(TraceId, '{copy}')))) AS TraceId,
-    lower(hex(sipHash64(concat(SpanId, '{copy}')))) AS SpanId,
-    if(ParentSpanId = '', '', lower(hex(sipHash64(concat(ParentSpanId, '{copy}'))))) AS ParentSpanId,
-    if(RolloutId = '', '', concat(RolloutId, '-{copy}')) AS RolloutId,
-    if(SessionId = '', '', concat(SessionId, '-{copy}')) AS SessionId
-) FROM (SELECT * FROM otel_traces WHERE Timestamp >= fromUnixTimestamp64Nano(toInt64({first_ns})))
-SETTINGS max_partitions_per_insert_block = 0, optimize_on_insert = 0
-"""
-FIRST_NS = 1_790_000_000 * 10**9
-"""Where the generator's spans begin; copies lie before."""
 
 
 def main() -> None:
@@ -61,7 +46,7 @@ def main() -> None:
             figures = fill(store, args.spans, args.seconds)
             if args.compact:
                 store.compact()
-            figures |= measure(store, args.text_index)
+            figures |= measure(store, figures["OTLP bytes a span"], args.text_index)
     if args.json:
         print(json.dumps(figures))
         return
@@ -69,31 +54,7 @@ def main() -> None:
         print(f"{name:<44} {value:>14,.4g}" if isinstance(value, float) else f"{name:<44} {value:>14,}")
 
 
-def fill(store: LightningStore, spans: int, seconds: float, copying: str = COPY) -> dict[str, Any]:
-    """Bring the store to at least so many spans; what the OTLP bytes of them are. copying: makes one hour's copies."""
-    load = make_load(_REQUESTS, _SPANS, templates=_REQUESTS)
-    count = "SELECT count() AS n FROM otel_traces"
-    held = store.connection.rows(count)[0]["n"]
-    if held == 0:
-        writer = OtlpWriter(store.connection)
-        for start in range(0, _REQUESTS, 10):
-            writer.write(delimited(load.bodies[start : start + 10]), token=str(start))
-        writer.close()
-        held = store.connection.rows(count)[0]["n"]
-    began, copied = time.perf_counter(), 0
-    deadline = began + seconds
-    for copy in range(held // load.spans, spans // load.spans + 1):
-        if held >= spans or time.perf_counter() > deadline:
-            break
-        store.connection.command(copying.format(copy=copy, first_ns=FIRST_NS))
-        held, copied = held + load.spans, copied + load.spans
-    took = time.perf_counter() - began
-    return {"spans": store.connection.rows(count)[0]["n"], "otlp bytes a span": load.bytes / load.spans} | (
-        {"copied spans/s": copied / took} if copied else {}
-    )
-
-
-def measure(store: LightningStore, text_index: bool) -> dict[str, Any]:
+def measure(store: LightningStore, otlp_bytes: float, text_index: bool) -> dict[str, Any]:
     """Times in milliseconds, sizes in bytes."""
     rng = random.Random(1)
     some = "SELECT TraceId FROM traces ORDER BY cityHash64(TraceId) LIMIT 300"
@@ -114,8 +75,7 @@ def measure(store: LightningStore, text_index: bool) -> dict[str, Any]:
         found |= _times(name, lambda chosen=chosen: store.list_traces(chosen, limit=100), 20)  # type: ignore[misc]
     size = "SELECT sum(bytes_on_disk) AS n FROM system.parts WHERE active AND database = currentDatabase()"
     found["bytes on disk a span"] = store.connection.rows(size)[0]["n"] / _held(store)
-    load = make_load(4, _SPANS, templates=4)
-    found["disk / OTLP bytes"] = found["bytes on disk a span"] / (load.bytes / load.spans)
+    found["disk / OTLP bytes"] = found["bytes on disk a span"] / otlp_bytes
     if text_index:
         found |= _times("search, scanning", lambda: store.search("refund zebra"), 2)
         before = time.perf_counter()

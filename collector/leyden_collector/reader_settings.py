@@ -17,6 +17,9 @@ LIMITS: Mapping[str, int] = {
 WHOLE_RESULT_BYTES = 128_000_000
 """The largest result in a format that cannot be sent in pieces, as the engine counts it."""
 
+DEFAULTS: Mapping[str, int] = {"do_not_merge_across_partitions_select_final": 1}
+"""A span's day is in its key: FINAL compares rows of a day alone, and none where a day is one part."""
+
 _FREE = re.compile(
     r"""output_format_(?!schema$)\w+ | date_time_(in|out)put_format | bool_(true|false)_representation
       | format_(csv_delimiter | csv_null_representation | tsv_null_representation | custom_\w+_delimiter)
@@ -32,7 +35,7 @@ def reader_settings(wanted: Mapping[str, str], filters: str) -> dict[str, str | 
 
     filters: the value of `additional_table_filters`
     """
-    settings: dict[str, str | int] = dict(LIMITS)
+    settings: dict[str, str | int] = {**LIMITS, **DEFAULTS}
     for name, value in wanted.items():
         if name in LIMITS:
             settings[name] = _lower(name, value)

@@ -106,6 +106,12 @@ def test_an_error_is_worded_as_a_servers(collector: Collector) -> None:
     assert answer.body.startswith(b"Code: 47. DB::Exception:")
 
 
+def test_a_reader_s_final_compares_rows_of_one_day_alone(collector: Collector) -> None:
+    """A span's day is in its key. Without the setting a page over thirty days takes seconds."""
+    asked = "SELECT getSetting('do_not_merge_across_partitions_select_final') AS on FORMAT TSV"
+    assert collector.query(asked).body == b"1\n"
+
+
 def test_a_stranger_can_only_read(collector: Collector, reader: Client) -> None:
     for sql in (*ESCAPES, "USE system", "SELECT 1 SETTINGS max_execution_time = 0, max_memory_usage = 0"):
         answer = collector.query(sql)

@@ -150,6 +150,24 @@ def test_costs_are_those_that_calls_tell_once_each(seeded: Seeded) -> None:
     assert read == pytest.approx(40 * seeding.ROLLOUTS / tokens(SPANS, "input"))
 
 
+def test_costs_by_agent_are_the_store_s_costs(seeded: Seeded) -> None:
+    """The panels price groups of calls, the view `turn_costs` one call at a time."""
+    asked = seeded.asked(**MATHS)
+    agents = by(ask_panel(seeded.url, "cost/by_agent", asked), "Agent")
+    assert agents.keys() == {*seeding.AGENTS}
+    every = seeded.asked()
+    whole = "SELECT sum(Cost) AS cost, countIf(isNull(Cost)) AS unpriced FROM turn_costs"
+    (row,) = ask(seeded.url, f"{whole} WHERE toStartOfHour(Timestamp) >= toDateTime(0)").rows
+    agents = by(ask_panel(seeded.url, "cost/by_agent", every), "Agent")
+    (total,), (unpriced,) = (ask_panel(seeded.url, f"cost/{name}", every).rows for name in ("total", "unpriced"))
+    assert total["cost"] == pytest.approx(row["cost"])
+    assert fsum(float(str(agent["Cost"] or 0)) for agent in agents.values()) == pytest.approx(row["cost"])
+    assert int(unpriced["calls"]) == int(row["unpriced"])
+    assert sum(int(str(agent["Without a price"])) for agent in agents.values()) == int(row["unpriced"])
+    over_time = ask_panel(seeded.url, "cost/over_time", every).rows
+    assert fsum(point["cost"] or 0 for point in over_time) == pytest.approx(row["cost"])
+
+
 def test_what_a_collector_took_is_what_was_sent_to_it(seeded: Seeded) -> None:
     deadline = time.monotonic() + 20
     sent = len(SPANS) + sum(len(trace) for trace in MADE[3:9]) + _captured()

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+import leyden_store
 from leyden_dashboards.model import Kind, Panel, Variable
 from leyden_dashboards.sql import statement
 from leyden_store.lightning import LightningStore
 from tests.dashboards.asking import NUMBER, TEXT, TIME, Answer, Seeded, ask, ask_panel, panels, statements, variables
 from tests.support.grafana_queries import expand
+
+FACETS = Path(leyden_store.__file__).parent / "schema/0022_facets.sql"
+"""Where the attributes are named that panels may count by."""
 
 NARROW = {
     "project": ["maths", "it's"],
@@ -66,6 +71,13 @@ def test_a_query_finds_spans_and_traces_by_the_time_in_their_key(seeded: Seeded,
             assert "toStartOfHour(Timestamp)" in keyed
         if read.startswith("ReadFromMergeTree (default.traces)"):
             assert "Hour" in keyed
+
+
+def test_an_attribute_that_a_panel_asks_for_is_a_facet() -> None:
+    """It would be empty in the narrow map, and nothing would say so."""
+    kept = set(re.findall(r"'([\w.]+)'", FACETS.read_text().split("mapFilter")[1].split("SpanAttributes")[0]))
+    asked = {name for sql in statements() for name in re.findall(r"Facets\['([^']+)'\]", statement(sql))}
+    assert asked == kept
 
 
 @pytest.mark.server

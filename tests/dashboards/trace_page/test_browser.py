@@ -14,22 +14,25 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from leyden_store.lightning import LightningStore
+from leyden_store.runs import RunStatus
+from tests.dashboards.trace_page import showcase
 from tests.dashboards.trace_page.conftest import HOSTILE_RUN, LARGE_ROLLOUT, LARGE_TRACE, PAYLOAD, RUN, SPANS, TOKENS
 from tests.support.browser import chromium
+from tests.support.collector import Collector
 
 VIEWS = {
     "traces": "/",
     "trace": f"/traces/{1:032x}",
-    "rollout": "/rollouts/task/0",
-    "group": "/groups/task?a=task/0&b=task/1",
+    "rollout": f"/rollouts/{showcase.GROUP}/2",
+    "group": f"/groups/{showcase.GROUP}?a={showcase.GROUP}/0&b={showcase.GROUP}/1",
     "sessions": "/sessions",
     "queries": "/queries",
-    "query": "/queries/shop",
+    "query": "/queries/support-graded",
     "export": "/exports/",
     "exports": "/exports",
-    "labels": f"/labels/{1:032x}/{4:016x}",
+    "labels": f"/labels/{3:032x}/{6:016x}",
     "runs": "/runs",
-    "run": f"/runs/{RUN}",
+    "run": f"/runs/{showcase.RUN}",
     "status": "/status",
 }
 
@@ -54,32 +57,46 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def exported(page_url: str) -> str:
-    """An export that the page began, and labels on a span, so that their views show something."""
-    label = {"value": "0.5", "name": "tone", "correction": "Good day.", "comment": "Dry."}
-    assert httpx.post(f"{page_url}{VIEWS['labels']}", data=label).is_redirect
-    at: str = httpx.post(f"{page_url}/export/shop", data={"format": "trl-sft"}).headers["location"]
-    return at.removeprefix("/exports/")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collector, str]]:
+    """A collector whose store looks lived in, and an export of it that the page began."""
+    folder = tmp_path_factory.mktemp("shown")
+    with Collector(f"chdb://{folder}/store", folder) as up:
+        showcase.show(up)
+        label = {"value": "0.5", "name": "tone", "correction": "Done: 39.90 are on their way.", "comment": "Too long."}
+        assert httpx.post(up.url + VIEWS["labels"], data=label).is_redirect
+        at: str = httpx.post(f"{up.url}/export/support-graded", data={"format": "trl-sft"}).headers["location"]
+        yield up, at.removeprefix("/exports/")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_is_accessible_in_either_scheme(
-    browser: Browser, page_url: str, exported: str, view: str, scheme: str, request: pytest.FixtureRequest
+    browser: Browser, shown: tuple[Collector, str], view: str, scheme: str
 ) -> None:
     """axe-core's rules of WCAG 2.1 A and AA, contrast included. LEYDEN_SCREENSHOTS=DIR keeps a picture of each."""
-    if view == "run":
-        request.getfixturevalue("under_way")
+    up, exported = shown
+    if view in ("run", "runs"):
+        with LightningStore.open(up.dsn) as store:
+            store.runs.beat(replace(store.runs.get(showcase.RUN), status=RunStatus.RUNNING, error=""))
     tab = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
-    tab.goto(page_url + VIEWS[view] + (exported if view == "export" else ""))
+    tab.goto(up.url + VIEWS[view] + (exported if view == "export" else ""))
     if view == "export":
         tab.get_by_role("link", name="Download").wait_for()
     if view == "trace":
-        tab.keyboard.press("o")
+        tab.locator("summary", has_text="chat").first.click()
     if folder := os.environ.get("LEYDEN_SCREENSHOTS"):
-        tab.screenshot(path=Path(folder) / f"{view}-{scheme}.png", full_page=view == "rollout")
+        tab.screenshot(path=Path(folder) / f"{view}-{scheme}.png", full_page=view in ("rollout", "group"))
     rules = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
     found = Axe().run(tab, options=rules)
+    tab.close()
+    assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.parametrize("path", ["/", f"/traces/{50:032x}", f"/rollouts/{quote(PAYLOAD)}"])
+def test_a_hostile_span_leaves_a_view_accessible(browser: Browser, page_url: str, path: str) -> None:
+    tab = browser.new_page()
+    tab.goto(page_url + path)
+    found = Axe().run(tab, options={"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}})
     tab.close()
     assert found.violations_count == 0, found.generate_report()
 

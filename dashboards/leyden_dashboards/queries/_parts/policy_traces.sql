@@ -1,6 +1,6 @@
 -- Which policy versions sampled in which of the chosen traces.
-SELECT PolicyVersion AS policy, TraceId, count() AS calls, min(Timestamp) AS first, max(Timestamp) AS last
+SELECT PolicyVersion AS policy, cityHash64(TraceId) AS trace, count() AS calls, min(Timestamp) AS first, max(Timestamp) AS last
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}
     AND PolicyVersion != ''
-GROUP BY policy, TraceId
+GROUP BY policy, trace

@@ -1,5 +1,6 @@
 -- Agents and tools, Calls: the edges. The caller is the parent span if it is a node, else the trace's first agent, else
--- the service; an agent's own caller is its parent or the service. A trace's spans lie together, so each is read once.
+-- the service; an agent's own caller is its parent or the service. A trace's spans lie together, so each is read once;
+-- hashes stand for ids, which are but compared.
 SELECT
     concat(source, ' → ', target) AS id,
     source,
@@ -15,18 +16,20 @@ FROM
     FROM
     (
         SELECT
-            groupArrayIf(SpanId, node != '') AS ids,
-            groupArrayIf(ParentSpanId, node != '') AS parents,
+            groupArrayIf(id, node != '') AS ids,
+            groupArrayIf(parent, node != '') AS parents,
             groupArrayIf(node, node != '') AS nodes,
-            groupArrayIf(toString(ServiceName), node != '') AS services,
+            groupArrayIf(ServiceName, node != '') AS services,
             toString(argMinIf(AgentName, Timestamp, AgentName != '')) AS agent
         FROM
         (
-            SELECT TraceId, SpanId, ParentSpanId, Timestamp, ServiceName, AgentName, toString({node}) AS node
+            SELECT
+                cityHash64(TraceId) AS trace, cityHash64(SpanId) AS id, cityHash64(ParentSpanId) AS parent, Timestamp,
+                ServiceName, AgentName, if(Operation = 'execute_tool', {tool}, '') AS tool, toString({node}) AS node
             FROM otel_traces FINAL
-            WHERE {spans}
+            PREWHERE {spans}
         )
-        GROUP BY TraceId
+        GROUP BY trace
         HAVING notEmpty(nodes)
     )
     ARRAY JOIN nodes AS target, services AS service, arrayMap(parent -> nodes[indexOf(ids, parent)], parents) AS caller

@@ -9,7 +9,7 @@ SELECT
     Duration / 1e9 AS "Duration",
     StatusMessage AS "Message"
 FROM otel_traces FINAL
-WHERE {spans}
+PREWHERE {spans}
     AND StatusCode = 'Error'
 ORDER BY Timestamp DESC, SpanId
 LIMIT 200

@@ -1,22 +1,29 @@
 -- Agents and tools, Calls: the nodes. A span counts for its service, for the agent it names, and for what it is itself.
 SELECT
-    node AS id,
-    splitByString(': ', node, 2)[2] AS title,
-    splitByString(': ', node, 2)[1] AS subtitle,
-    concat(toString(count()), ' spans') AS mainstat,
-    concat(toString(round(avg(Duration) / 1e6, 1)), ' ms') AS secondarystat,
-    countIf(StatusCode != 'Error') / count() AS arc__success,
-    countIf(StatusCode = 'Error') / count() AS arc__errors
+    id,
+    splitByString(': ', id, 2)[2] AS title,
+    splitByString(': ', id, 2)[1] AS subtitle,
+    concat(toString(sum(spans)), ' spans') AS mainstat,
+    concat(toString(round(sum(ns) / sum(spans) / 1e6, 1)), ' ms') AS secondarystat,
+    1 - sum(failed) / sum(spans) AS arc__success,
+    sum(failed) / sum(spans) AS arc__errors
 FROM
 (
     SELECT
-        Duration, StatusCode,
+        spans, ns, failed,
         arrayJoin(arrayDistinct(arrayFilter(n -> n != '', [
             concat('service: ', ServiceName), if(AgentName != '', concat('agent: ', AgentName), ''), {node}
-        ]))) AS node
-    FROM otel_traces FINAL
-    WHERE {spans}
+        ]))) AS id
+    FROM
+    (
+        SELECT
+            ServiceName, AgentName, Operation, Model, if(Operation = 'execute_tool', {tool}, '') AS tool,
+            count() AS spans, sum(Duration) AS ns, countIf(StatusCode = 'Error') AS failed
+        FROM otel_traces FINAL
+        PREWHERE {spans}
+        GROUP BY ServiceName, AgentName, Operation, Model, tool
+    )
 )
-GROUP BY node
-ORDER BY count() DESC
+GROUP BY id
+ORDER BY sum(spans) DESC
 LIMIT 500

@@ -1,7 +1,7 @@
 -- Agents and tools, Tool error rate.
 SELECT $__timeInterval(Timestamp) AS time, {tool} AS tool, countIf(StatusCode = 'Error') / count() AS errors
 FROM otel_traces FINAL
-WHERE {spans}
+PREWHERE {spans}
     AND Operation = 'execute_tool'
 GROUP BY time, tool
 ORDER BY time, tool

@@ -1,7 +1,7 @@
 -- Agents and tools, Tool latency.
 SELECT $__timeInterval(Timestamp) AS time, {tool} AS tool, quantile(0.95)(Duration) / 1e9 AS p95
 FROM otel_traces FINAL
-WHERE {spans}
+PREWHERE {spans}
     AND Operation = 'execute_tool'
 GROUP BY time, tool
 ORDER BY time, tool

@@ -8,7 +8,7 @@ SELECT
     quantile(0.95)(Duration) / 1e9 AS "p95",
     argMaxIf(StatusMessage, Timestamp, StatusCode = 'Error') AS "Latest error"
 FROM otel_traces FINAL
-WHERE {spans}
+PREWHERE {spans}
     AND Operation = 'execute_tool'
 GROUP BY "Tool"
 ORDER BY "Calls" DESC

@@ -1,4 +1,4 @@
 -- Alert, Error burst: the share of LLM and tool calls that failed; 0 where there were fewer than twenty.
 SELECT if(count() < 20, 0, countIf(StatusCode = 'Error') / count()) AS share
 FROM otel_traces FINAL
-WHERE $__timeFilter(Timestamp) AND Operation IN ('chat', 'generate_content', 'text_completion', 'execute_tool')
+PREWHERE $__timeFilter(Timestamp) AND Operation IN ('chat', 'generate_content', 'text_completion', 'execute_tool')

@@ -1,5 +1,6 @@
 -- LLM cost and quality, Cost by model.
-SELECT $__timeInterval(Timestamp) AS time, toString(Model) AS model, sum(Cost) AS cost
-FROM ({costs})
+WITH {prices}
+SELECT time, toString(model) AS model, if(sum(calls_told) > 0 OR countIf(has_price) > 0, sum(dollars), NULL) AS cost
+FROM (SELECT $__timeInterval(Timestamp) AS time, model, day, {counted} FROM ({calls}) GROUP BY time, model, day)
 GROUP BY time, model
 ORDER BY time, model

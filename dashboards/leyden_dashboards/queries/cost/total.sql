@@ -1,2 +1,3 @@
 -- LLM cost and quality, Cost.
-SELECT sum(Cost) AS cost FROM ({costs})
+WITH {prices}
+SELECT if(sum(calls_told) > 0 OR countIf(has_price) > 0, sum(dollars), NULL) AS cost FROM ({costs})

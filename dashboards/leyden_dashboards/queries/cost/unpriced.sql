@@ -1,2 +1,3 @@
 -- LLM cost and quality, Calls without a price: neither they nor the table say what they cost.
-SELECT countIf(isNull(Cost)) AS calls FROM ({costs})
+WITH {prices}
+SELECT sum(if(has_price, calls_empty, toUInt64(calls - calls_told))) AS calls FROM ({costs})

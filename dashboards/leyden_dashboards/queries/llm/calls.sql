@@ -1,6 +1,6 @@
 -- LLM quality, Calls.
 SELECT $__timeInterval(Timestamp) AS time, Model AS model, count() AS calls
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}
 GROUP BY time, model
 ORDER BY time, model

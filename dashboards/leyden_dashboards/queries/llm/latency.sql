@@ -1,6 +1,6 @@
 -- LLM quality, Call latency.
 SELECT $__timeInterval(Timestamp) AS time, Model AS model, quantile(0.95)(Duration) / 1e9 AS p95
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}
 GROUP BY time, model
 ORDER BY time, model

@@ -3,7 +3,7 @@ SELECT time, seconds FROM
 (
     SELECT Timestamp AS time, Duration / 1e9 AS seconds, SpanId
     FROM otel_traces FINAL
-    WHERE {llm_spans}
+    PREWHERE {llm_spans}
     ORDER BY cityHash64(SpanId)
     LIMIT 20000
 )

@@ -1,25 +1,25 @@
--- LLM quality, Models compared.
+-- LLM quality, Models compared. Rewards come from the summary, the rest from the LLM calls.
 SELECT
-    s.Model AS "Model",
-    sum(s.calls) AS "Calls",
-    sum(s.errors) / sum(s.calls) AS "Error rate",
-    quantileMerge(0.5)(s.p50) / 1e9 AS "p50",
-    quantileMerge(0.95)(s.p95) / 1e9 AS "p95",
-    sum(s.tokens_out) / nullIf(sum(s.ns), 0) * 1e9 AS "Tokens per second",
-    sum(s.tokens_in) AS "Tokens in",
-    sum(s.tokens_out) AS "Tokens out",
-    avg(t.reward) AS "Reward"
+    s.model AS "Model",
+    s.calls AS "Calls",
+    s.error_rate AS "Error rate",
+    s.p50 AS "p50",
+    s.p95 AS "p95",
+    s.speed AS "Tokens per second",
+    s.tokens_in AS "Tokens in",
+    s.tokens_out AS "Tokens out",
+    r.mean_reward AS "Reward"
 FROM
 (
     SELECT
-        Model, TraceId, count() AS calls, countIf(StatusCode = 'Error') AS errors,
-        quantileState(0.5)(Duration) AS p50, quantileState(0.95)(Duration) AS p95,
-        sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out, sumIf(Duration, OutputTokens > 0) AS ns
+        toString(Model) AS model, count() AS calls, countIf(StatusCode = 'Error') / count() AS error_rate,
+        quantile(0.5)(Duration) / 1e9 AS p50, quantile(0.95)(Duration) / 1e9 AS p95,
+        sum(OutputTokens) / nullIf(sumIf(Duration, OutputTokens > 0), 0) * 1e9 AS speed,
+        sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
     FROM otel_traces FINAL
-    WHERE {llm_spans}
-    GROUP BY Model, TraceId
+    PREWHERE {llm_spans}
+    GROUP BY model
 ) AS s
-LEFT JOIN ({rewarded_traces}) AS t ON t.trace_id = s.TraceId
-GROUP BY s.Model
+LEFT JOIN ({of_models}) AS r ON r.model = s.model
 ORDER BY "Calls" DESC
 LIMIT 100

@@ -1,7 +1,7 @@
 -- LLM quality, Reply size.
 SELECT $__timeInterval(Timestamp) AS time, Model AS model, avg(OutputTokens) AS tokens
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}
     AND OutputTokens > 0
 GROUP BY time, model
 ORDER BY time, model

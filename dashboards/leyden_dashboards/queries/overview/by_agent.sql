@@ -14,7 +14,7 @@ FROM
     SELECT
         agent, count() AS rollouts, avg(errors = 0) AS success, avg(reward) AS mean_reward,
         quantile(0.5)(seconds) AS p50, quantile(0.95)(seconds) AS p95, sum(errors) AS error_spans
-    FROM ({rollouts})
+    FROM ({rewarded_rollouts})
     GROUP BY agent
 ) AS r
 LEFT JOIN
@@ -22,12 +22,12 @@ LEFT JOIN
     SELECT t.agent AS agent, sum(s.tokens_in) AS tokens_in, sum(s.tokens_out) AS tokens_out
     FROM
     (
-        SELECT TraceId, sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
+        SELECT cityHash64(TraceId) AS trace, sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
         FROM otel_traces FINAL
-        WHERE {llm_spans}
-        GROUP BY TraceId
+        PREWHERE {llm_spans}
+        GROUP BY trace
     ) AS s
-    INNER JOIN ({rewarded_traces}) AS t ON t.trace_id = s.TraceId
+    INNER JOIN ({agents}) AS t ON t.trace = s.trace
     GROUP BY agent
 ) AS k ON k.agent = r.agent
 ORDER BY "Rollouts" DESC

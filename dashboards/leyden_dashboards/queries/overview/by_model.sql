@@ -1,23 +1,22 @@
--- Overview, Models.
+-- Overview, Models. Rollouts and rewards come from the summary, the rest from the LLM calls.
 SELECT
-    s.Model AS "Model",
-    uniqExact(t.rollout) AS "Rollouts",
-    avg(t.reward) AS "Reward",
-    sum(s.calls) AS "Calls",
-    sum(s.errors) / sum(s.calls) AS "Error rate",
-    quantileMerge(0.95)(s.p95) / 1e9 AS "Call p95",
-    sum(s.tokens_in) AS "Tokens in",
-    sum(s.tokens_out) AS "Tokens out"
+    s.model AS "Model",
+    r.rollouts AS "Rollouts",
+    r.mean_reward AS "Reward",
+    s.calls AS "Calls",
+    s.error_rate AS "Error rate",
+    s.p95 AS "Call p95",
+    s.tokens_in AS "Tokens in",
+    s.tokens_out AS "Tokens out"
 FROM
 (
     SELECT
-        Model, TraceId, count() AS calls, countIf(StatusCode = 'Error') AS errors, quantileState(0.95)(Duration) AS p95,
-        sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
+        toString(Model) AS model, count() AS calls, countIf(StatusCode = 'Error') / count() AS error_rate,
+        quantile(0.95)(Duration) / 1e9 AS p95, sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
     FROM otel_traces FINAL
-    WHERE {llm_spans}
-    GROUP BY Model, TraceId
+    PREWHERE {llm_spans}
+    GROUP BY model
 ) AS s
-INNER JOIN ({rewarded_traces}) AS t ON t.trace_id = s.TraceId
-GROUP BY s.Model
+LEFT JOIN ({of_models}) AS r ON r.model = s.model
 ORDER BY "Calls" DESC
 LIMIT 100

@@ -14,20 +14,14 @@ FROM
     SELECT
         project, count() AS rollouts, avg(errors = 0) AS success, avg(reward) AS mean_reward,
         quantile(0.5)(seconds) AS p50, quantile(0.95)(seconds) AS p95, sum(errors) AS error_spans
-    FROM ({rollouts})
+    FROM ({rewarded_rollouts})
     GROUP BY project
 ) AS r
 LEFT JOIN
 (
-    SELECT t.project AS project, sum(s.tokens_in) AS tokens_in, sum(s.tokens_out) AS tokens_out
-    FROM
-    (
-        SELECT TraceId, sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
-        FROM otel_traces FINAL
-        WHERE {llm_spans}
-        GROUP BY TraceId
-    ) AS s
-    INNER JOIN ({rewarded_traces}) AS t ON t.trace_id = s.TraceId
+    SELECT toString(Project) AS project, sum(InputTokens) AS tokens_in, sum(OutputTokens) AS tokens_out
+    FROM otel_traces FINAL
+    PREWHERE {llm_spans}
     GROUP BY project
 ) AS k ON k.project = r.project
 ORDER BY "Rollouts" DESC

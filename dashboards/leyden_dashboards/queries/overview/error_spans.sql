@@ -1,5 +1,5 @@
 -- Overview, Error spans.
 SELECT count() AS "Error spans"
 FROM otel_traces FINAL
-WHERE {spans}
+PREWHERE {spans}
     AND StatusCode = 'Error'

@@ -1,7 +1,7 @@
 -- Overview, Errors by project.
 SELECT $__timeInterval(Timestamp) AS time, Project AS project, count() AS errors
 FROM otel_traces FINAL
-WHERE {spans}
+PREWHERE {spans}
     AND StatusCode = 'Error'
 GROUP BY time, project
 ORDER BY time, project

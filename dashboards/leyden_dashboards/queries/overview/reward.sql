@@ -1,2 +1,2 @@
 -- Overview, Mean reward.
-SELECT avgOrNull(reward) AS "Mean reward" FROM ({rollouts})
+SELECT avgOrNull(reward) AS "Mean reward" FROM ({rewarded_rollouts})

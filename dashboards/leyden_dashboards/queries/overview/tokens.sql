@@ -1,4 +1,4 @@
 -- Overview, Tokens. FINAL folds away spans that were exported twice.
 SELECT sum(InputTokens) AS "in", sum(OutputTokens) AS "out"
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}

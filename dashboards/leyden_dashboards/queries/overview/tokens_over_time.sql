@@ -1,6 +1,6 @@
 -- Overview, Tokens by model.
 SELECT $__timeInterval(Timestamp) AS time, Model AS model, sum(InputTokens) AS "in", sum(OutputTokens) AS "out"
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}
 GROUP BY time, model
 ORDER BY time, model

@@ -12,6 +12,6 @@ SELECT
     length(ResponseTokenIds) AS "Token ids",
     SpanId AS "Span id"
 FROM otel_traces FINAL
-WHERE {one_trace}
+PREWHERE {one_trace}
     AND {llm}
 ORDER BY Timestamp, SpanId

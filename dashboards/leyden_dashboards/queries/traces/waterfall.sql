@@ -26,6 +26,6 @@ SELECT
                  'Tuple(traceID String, spanID String, tags Array(Map(String, String)))'),
              Links.TraceId, Links.SpanId, Links.Attributes) AS references
 FROM otel_traces FINAL
-WHERE {one_trace}
+PREWHERE {one_trace}
 ORDER BY Timestamp, SpanId
 LIMIT 10000

@@ -10,7 +10,7 @@ FROM
             toInt64OrNull(extract(PolicyVersion, '^[^0-9]*([0-9]{1,15})$')) AS version,
             count() AS calls
         FROM otel_traces FINAL
-        WHERE {llm_spans}
+        PREWHERE {llm_spans}
             AND version IS NOT NULL
         GROUP BY time, version
     )

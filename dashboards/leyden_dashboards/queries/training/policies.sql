@@ -8,14 +8,14 @@ SELECT
     min(p.first) AS "First call",
     max(p.last) AS "Last call"
 FROM ({policy_traces}) AS p
-INNER JOIN ({rewarded_traces}) AS t ON t.trace_id = p.TraceId
+INNER JOIN ({rewarded_traces}) AS t ON t.trace = p.trace
 LEFT JOIN
 (
     SELECT
         PolicyVersion AS policy,
         toNullable(sum(arraySum(ResponseLogprobs)) / sum(length(ResponseLogprobs))) AS logprob
     FROM otel_traces FINAL
-    WHERE {llm_spans}
+    PREWHERE {llm_spans}
         AND PolicyVersion != ''
         AND notEmpty(ResponseLogprobs)
     GROUP BY policy

@@ -24,7 +24,7 @@ FROM
                 sum(arraySum(ResponseLogprobs)) / nullIf(sum(length(ResponseLogprobs)), 0) AS logprob,
                 toNullable(avg(OutputTokens)) AS tokens
             FROM otel_traces FINAL
-            WHERE {llm_spans}
+            PREWHERE {llm_spans}
                 AND PolicyVersion != ''
             GROUP BY policy
         ) AS s
@@ -32,7 +32,7 @@ FROM
         (
             SELECT p.policy AS policy, toNullable(avg(t.reward)) AS reward
             FROM ({policy_traces}) AS p
-            INNER JOIN ({rewarded_traces}) AS t ON t.trace_id = p.TraceId
+            INNER JOIN ({rewarded_traces}) AS t ON t.trace = p.trace
             GROUP BY policy
         ) AS r ON r.policy = s.policy
     )

@@ -4,7 +4,7 @@ SELECT
     PolicyVersion AS policy,
     sum(arraySum(ResponseLogprobs)) / sum(length(ResponseLogprobs)) AS logprob
 FROM otel_traces FINAL
-WHERE {llm_spans}
+PREWHERE {llm_spans}
     AND PolicyVersion != ''
     AND notEmpty(ResponseLogprobs)
 GROUP BY time, policy

@@ -1,0 +1,1 @@
+"""An embedded store filled with many spans, for the benchmarks that read."""
