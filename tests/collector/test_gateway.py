@@ -109,7 +109,7 @@ def test_an_error_is_worded_as_a_servers(collector: Collector) -> None:
 def test_a_reader_s_final_compares_rows_of_one_day_alone(collector: Collector) -> None:
     """A span's day is in its key. Without the setting a page over thirty days takes seconds."""
     asked = "SELECT getSetting('do_not_merge_across_partitions_select_final') AS on FORMAT TSV"
-    assert collector.query(asked).body == b"1\n"
+    assert collector.query(asked).body == b"true\n"
 
 
 def test_a_stranger_can_only_read(collector: Collector, reader: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,8 +34,29 @@ _REPLIES = (
 )
 
 
+def trace_id(number: int) -> str:
+    """A trace's id, as random as those of a real one."""
+    return hashlib.md5(f"trace {number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def span_id(trace: int, number: int) -> str:
+    """A span's."""
+    return hashlib.md5(f"span {trace} {number}".encode(), usedforsecurity=False).hexdigest()[:16]
+
+
 def spans() -> Iterator[Span]:
     """Four attempts at one task, with token ids, and a dozen traces of other agents."""
+    for span in _numbered():
+        trace, parent = int(span.trace_id, 16), span.parent_span_id
+        yield replace(
+            span,
+            trace_id=trace_id(trace),
+            span_id=span_id(trace, int(span.span_id, 16)),
+            parent_span_id=span_id(trace, int(parent, 16)) if parent else "",
+        )
+
+
+def _numbered() -> Iterator[Span]:
     for attempt in range(ATTEMPTS):
         yield from _attempt(attempt)
     random = Random(3)
@@ -58,8 +80,9 @@ def show(up: Collector) -> None:
     assert httpx.post(f"{up.url}/api/flush", timeout=60).status_code == 200
     with LightningStore.open(up.dsn) as store:
         random = Random(5)
+        keys = [(trace_id(n + 1), span_id(n + 1, call)) for n in range(ATTEMPTS) for call in (2, 4, 6)]
         store.runs.start(
-            Run(RUN, "trl-grpo", "models/qwen3-4b", query="support-graded", query_version=1, progress=0.6), []
+            Run(RUN, "trl-grpo", "models/qwen3-4b", query="support-graded", query_version=1, progress=0.6), keys
         )
         store.runs.metrics(RUN, [
             (step, {"loss": 0.9 / step**0.5 + random.random() / 20, "reward": 0.3 + step / 60 + random.random() / 10,

@@ -22,7 +22,7 @@ from tests.support.collector import Collector
 
 VIEWS = {
     "traces": "/",
-    "trace": f"/traces/{1:032x}",
+    "trace": f"/traces/{showcase.trace_id(1)}",
     "rollout": f"/rollouts/{showcase.GROUP}/2",
     "group": f"/groups/{showcase.GROUP}?a={showcase.GROUP}/0&b={showcase.GROUP}/1",
     "sessions": "/sessions",
@@ -30,7 +30,7 @@ VIEWS = {
     "query": "/queries/support-graded",
     "export": "/exports/",
     "exports": "/exports",
-    "labels": f"/labels/{3:032x}/{6:016x}",
+    "labels": f"/labels/{showcase.trace_id(3)}/{showcase.span_id(3, 6)}",
     "runs": "/runs",
     "run": f"/runs/{showcase.RUN}",
     "status": "/status",
