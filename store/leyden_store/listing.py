@@ -23,6 +23,10 @@ HOUR_NS = 3600 * 10**9
 _WINDOWS = (1, 6, 48, 14 * 24)
 """Hours read at first, then more; after these, all that is left."""
 _END_NS = 2**63 - 1
+_IN_WINDOW = (
+    "Hour >= toStartOfHour(fromUnixTimestamp64Nano({low:Int64})) AND Hour <= fromUnixTimestamp64Nano({later:Int64})"
+)
+"""Rows that a trace of the window can have, as in trace_candidates.sql: what a filter looks at, not the whole store."""
 _LATER_NS = 7 * 24 * HOUR_NS
 """How long after its window a trace's rows are looked for: what runs longer is found, but as if it took so long."""
 
@@ -167,11 +171,11 @@ def _conditions(chosen: TraceFilter) -> tuple[str, dict[str, Any]]:
         ("of_group", chosen.group, "GroupId = {of_group:String}"),
     ):
         if value:
-            found.append(f"TraceId IN (SELECT TraceId FROM traces WHERE {condition})")
+            found.append(f"TraceId IN (SELECT TraceId FROM traces WHERE {_IN_WINDOW} AND ({condition}))")
             parameters[name] = value
     if chosen.status:
         sign = "IN" if chosen.status == "error" else "NOT IN"
-        found.append(f"TraceId {sign} (SELECT TraceId FROM traces WHERE HasError)")
+        found.append(f"TraceId {sign} (SELECT TraceId FROM traces WHERE {_IN_WINDOW} AND HasError)")
     if chosen.reward or chosen.min_reward is not None or chosen.max_reward is not None:
         found.append(f"TraceId IN ({sql.query('rewarded_traces')})")
         parameters |= {
