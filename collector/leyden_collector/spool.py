@@ -32,8 +32,8 @@ class SpoolFull(StoreError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_bytes: spooled, not yet stored. A segment closes at segment_bytes, or segment_age_s after its first byte;
-    while another is being stored it may wait ten times as long, and while the store is behind it grows instead, to
-    eight times as much at most."""
+    while another is being stored it grows, to eight times as much or for ten times as long, and while the store is
+    behind to eight times as much."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
@@ -216,10 +216,14 @@ class Spool:
         self._on_closed()
 
     def _due(self) -> bool:
-        if self._file is None or self._size >= _GROWN * self._limits.segment_bytes:
-            return self._file is not None
-        full = self._size >= self._limits.segment_bytes and len(self.closed) < self._in_flight
-        return full or self._until_due() == 0
+        """Whether the open segment is large or old enough.
+
+        An insert costs as much as 5,000 spans before its first: while one is under way the next grows.
+        """
+        if self._file is None:
+            return False
+        most = self._limits.segment_bytes * (_GROWN if self.closed else 1)
+        return self._size >= most or self._until_due() == 0
 
     def _until_due(self) -> float | None:
         """Seconds until the open segment is old enough; None while the store is behind: it grows instead.
