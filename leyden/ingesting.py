@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leyden.importing import Bad, Source, sniff, spans_of
-from leyden.posting import Collector, Refused
+from leyden.posting import Collector
 from leyden_collector.intake import REASONS, Signal
 from leyden_collector.log_records import checked
 from leyden_collector.processors import Pipeline
-from leyden_store.errors import OtlpInvalid
+from leyden_store.errors import CallRefused, OtlpInvalid
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import decode_traces, encode_traces, json_to_protobuf
@@ -172,7 +172,7 @@ def _into_store(store: LightningStore, signal: Signal, requests: Sequence[bytes]
             for body in requests:
                 collector.take(body, signal)
             collector.flush()
-        except Refused as error:
+        except CallRefused as error:
             raise OtlpInvalid(str(error)) from error
         return
     writer = OtlpWriter(store.connection, signal)

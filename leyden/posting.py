@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import ssl
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
 
-from leyden_store.errors import LeydenError, StoreUnreachable
+from leyden_store.calling import call
+from leyden_store.errors import NoAnswer, StoreUnreachable
 from leyden_store.holder import HolderInfo
-
-PATIENCE_S = 60.0
-
-
-class Refused(LeydenError):
-    """The server answered, but not with success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +23,22 @@ class Collector:
         return cls(held.url.removesuffix("/clickhouse"), held.token)
 
     def take(self, request: bytes, signal: Literal["traces", "logs"] = "traces") -> None:
-        """Give it an OTLP export request. Raises Refused, StoreUnreachable."""
+        """Give it an OTLP export request. Raises CallRefused, StoreUnreachable."""
         post(f"{self.url}/v1/{signal}", request, "application/x-protobuf", self.token)
 
     def flush(self) -> None:
-        """Wait until everything it has acknowledged is stored. Raises Refused, StoreUnreachable."""
+        """Wait until everything it has acknowledged is stored. Raises CallRefused, StoreUnreachable."""
         post(f"{self.url}/api/flush", b"", token=self.token)
 
 
 def post_json(url: str, value: Any) -> None:
-    """POST a value as JSON. Raises Refused, StoreUnreachable."""
-    post(url, json.dumps(value).encode(), "application/json")
+    """POST a value as JSON. Raises CallRefused, StoreUnreachable."""
+    post(url, value, "application/json")
 
 
-def post(url: str, body: bytes, content_type: str = "application/octet-stream", token: str = "") -> None:
-    """POST bytes and leave the answer unread. Raises Refused when it is no success, StoreUnreachable without one."""
-    headers = {"Content-Type": content_type} | ({"Authorization": f"Bearer {token}"} if token else {})
-    request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - a server of ours
+def post(url: str, body: Any, content_type: str = "application/octet-stream", token: str = "") -> None:
+    """POST bytes, or a value as JSON. Raises CallRefused, StoreUnreachable when nothing answers."""
     try:
-        urllib.request.urlopen(request, timeout=PATIENCE_S, context=_trusting(url)).close()  # noqa: S310
-    except urllib.error.HTTPError as error:
-        with error:
-            raise Refused(f"{url} answered {error.code}: {error.read(200)!r}") from error
-    except OSError as error:
-        raise StoreUnreachable(f"nothing answers at {url}: {error}; is the collector still running?") from error
-
-
-def _trusting(url: str) -> ssl.SSLContext | None:
-    """A collector on this machine may have made its certificate itself: who it is, the address says."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        return None
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
+        call(url, body, method="POST", content_type=content_type, token=token)
+    except NoAnswer as error:
+        raise StoreUnreachable(f"{error}; is the collector still running?") from error

@@ -58,7 +58,7 @@ def tell(trigger: Trigger, firing: Firing) -> None:
 def _promoted(
     trigger: Trigger, firing: Firing, before: str, where: Mapping[str, str], why_end: Callable[[], str]
 ) -> bool:
-    """True: it passed the guard and every server took it. Raises Unfinished, Refused or StoreUnreachable if not."""
+    """True: it passed the guard and every server took it. Raises Unfinished, CallRefused or StoreUnreachable if not."""
     if trigger.guard:
         about = {"LEYDEN_CHECKPOINT": firing.checkpoint, "LEYDEN_PREVIOUS": before, "LEYDEN_RUN_ID": firing.run_id}
         about |= where

@@ -13,6 +13,9 @@ LeydenError                     one clear line that says what to do; the command
 │   └── QueryFailed             ClickHouse refused the SQL; says why
 ├── SelectionEmpty              nothing in the store matches the selection
 ├── TraceNotFound               no span of that trace is stored
+├── CallFailed
+│   ├── CallRefused             a server answered, but not with success; says what it said
+│   └── NoAnswer                no server answers at the URL, or not in time
 └── OtlpInvalid                 bytes that are no OTLP export request; says where
 """
 
@@ -67,6 +70,31 @@ class SelectionEmpty(LeydenError):
 
 class TraceNotFound(LeydenError):
     """No span of the trace is stored."""
+
+
+class CallFailed(LeydenError):
+    """A server that is asked for something does not give it."""
+
+
+class CallRefused(CallFailed):
+    """The server answered, but not with success.
+
+    code: the HTTP status
+    said: its message, or how its answer begins
+    """
+
+    def __init__(self, url: str, code: int, said: str) -> None:
+        super().__init__(f"{url} answered {code}: {said}")
+        self.code = code
+        self.said = said
+
+
+class NoAnswer(CallFailed):
+    """No server answers at the URL, or not in time. reason: as the system says it."""
+
+    def __init__(self, url: str, reason: object) -> None:
+        super().__init__(f"nothing answers at {url}: {reason}")
+        self.reason = reason
 
 
 class OtlpInvalid(LeydenError):

@@ -9,8 +9,8 @@ from threading import Thread
 
 import pytest
 
-from leyden.posting import Collector, Refused, post_json
-from leyden_store.errors import StoreUnreachable
+from leyden.posting import Collector, post_json
+from leyden_store.errors import CallRefused, StoreUnreachable
 from leyden_store.holder import HolderInfo
 
 
@@ -59,7 +59,7 @@ def test_json_arrives_as_json(server: Listening) -> None:
 
 
 def test_a_refusal_and_silence_are_told_apart(server: Listening) -> None:
-    with pytest.raises(Refused, match="answered 400"):
+    with pytest.raises(CallRefused, match="answered 400"):
         post_json(f"{server.url}/refuse", {})
     server.server_close()
     server.shutdown()

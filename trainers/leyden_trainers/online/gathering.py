@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -9,11 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from leyden_store.errors import StoreError
+from leyden_store.calling import call
+from leyden_store.errors import CallFailed, StoreError
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
-from leyden_trainers.errors import ServerLost
-from leyden_trainers.online.asking import ask
 
 T = TypeVar("T")
 
@@ -47,29 +47,34 @@ class Gathering:
     token: str = ""
     since: datetime = field(default_factory=lambda: datetime.now(UTC) - _CLOCKS_APART)
 
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """Wait for nothing any more, in whatever thread."""
+        self._stopped.set()
+
     def wait(self, attempts: Mapping[str, int], *, at_most_s: float) -> set[str]:
         """Wait until rollouts are stored whole: each trace of the last attempt with its root, which ends last.
 
-        attempts: the last attempt at each rollout
+        attempts: the last attempt at each rollout; where there is none, what the collector has is stored all the same
 
         Returns those that are not in time. A collector or a store that is away meanwhile is waited for. Raises
         StoreError when the store is still away at the end.
         """
         missing = set(attempts)
         deadline = time.monotonic() + at_most_s
-        while missing:
+        while True:
             away: StoreError | None = None
             try:
                 self._drain(deadline)
-                missing -= self.whole({rollout_id: attempts[rollout_id] for rollout_id in missing})
+                if missing:
+                    missing -= self.whole({rollout_id: attempts[rollout_id] for rollout_id in missing})
             except StoreError as error:
                 away = error
-            if not missing or time.monotonic() >= deadline:
+            if not missing or time.monotonic() >= deadline or self._stopped.wait(_AGAIN_S if away else _LOOK_EVERY_S):
                 if away is not None:
                     raise away
-                break
-            time.sleep(_AGAIN_S if away else _LOOK_EVERY_S)
-        return missing
+                return missing
 
     def patiently(self, work: Callable[[], T], *, at_most_s: float) -> T:
         """What `work` gives, which may be done twice; asked again while the store is away."""
@@ -78,19 +83,18 @@ class Gathering:
             try:
                 return work()
             except StoreError:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline or self._stopped.wait(_AGAIN_S):
                     raise
-            time.sleep(_AGAIN_S)
 
     def wait_for_rewards(self, rollouts: Iterable[str], *, at_most_s: float) -> None:
         """Wait until each of these rollouts has a reward of some name."""
         deadline = time.monotonic() + at_most_s
         wanted = {"rollouts": sorted(rollouts)}
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._stopped.is_set():
             with suppress(StoreError):
                 if self.store.connection.rows(_REWARDED, wanted)[0]["rewarded"] >= len(wanted["rollouts"]):
                     return
-            time.sleep(_LOOK_EVERY_S)
+            self._stopped.wait(_LOOK_EVERY_S)
 
     def whole(self, attempts: Mapping[str, int]) -> set[str]:
         """Those of the rollouts that are stored whole now."""
@@ -116,5 +120,6 @@ class Gathering:
 
     def _drain(self, deadline: float) -> None:
         """Let the collector store all it has acknowledged; one that does not answer is asked again later."""
-        with suppress(ServerLost):
-            ask(f"{self.collector}/api/flush", {}, token=self.token, timeout_s=max(1.0, deadline - time.monotonic()))
+        with suppress(CallFailed):
+            url = f"{self.collector}/api/flush"
+            call(url, b"", token=self.token, timeout_s=max(1.0, deadline - time.monotonic()))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
 from leyden_instrumentation.collector_address import of as address_of
+from leyden_store.calling import call
+from leyden_store.errors import CallRefused, NoAnswer
 from leyden_trainers.errors import LeaseOver, QueueRefused, QueueUnreachable
 from leyden_trainers.online.runner import Assignment, Policy, Ran
 from leyden_trainers.online.tasks import Task
@@ -49,7 +49,7 @@ class TaskClient:
 
     def __init__(self, collector: str) -> None:
         self._url = collector.rstrip("/")
-        self._headers = {"Content-Type": "application/json", **address_of(os.environ).headers}
+        self._headers = address_of(os.environ).headers
 
     def put(self, batch_id: str, work: Sequence[Assignment], policy: Policy, **terms: Any) -> None:
         """Put a batch in; the same again changes nothing. terms: queue, project, timeout_s, lease_s, max_tries."""
@@ -96,25 +96,13 @@ class TaskClient:
 
     def _ask(self, method: str, path: str, value: Any = None, *, wait_s: float = 0.0) -> Any:
         url = f"{self._url}/api/{path}"
-        body = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(url, body, self._headers, method=method)  # noqa: S310 - the user's collector
         try:
-            with urllib.request.urlopen(request, timeout=wait_s + _ANSWER_S) as answer:  # noqa: S310
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                said = _said(error.read())
+            text = call(url, value, method=method, headers=self._headers, timeout_s=wait_s + _ANSWER_S)
+        except CallRefused as error:
             if error.code in (429, 502, 503, 504):
-                raise QueueUnreachable(f"the collector at {self._url} cannot answer: {said}") from error
+                raise QueueUnreachable(f"the collector at {self._url} cannot answer: {error.said}") from error
             refused = LeaseOver if error.code == 409 and path.startswith("leases/") else QueueRefused
-            raise refused(f"the collector at {self._url} refused: {said}") from error
-        except OSError as error:
-            raise QueueUnreachable(f"no collector answers at {self._url}: {getattr(error, 'reason', error)}") from error
+            raise refused(f"the collector at {self._url} refused: {error.said}") from error
+        except NoAnswer as error:
+            raise QueueUnreachable(f"no collector answers at {self._url}: {error.reason}") from error
         return json.loads(text) if text else None
-
-
-def _said(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        return body[:200].decode(errors="replace")
