@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from leyden_store.errors import LeydenError
+from leyden_store.owned import owned
 
 
 class ProcessFailed(LeydenError):
@@ -18,10 +20,17 @@ class ProcessFailed(LeydenError):
 
 @contextmanager
 def serving(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Run `python -m …` as a server; gives the first line it prints. Told to stop, and waited for, at the end."""
+    """Run `python -m …` as a server; gives the first line it prints. Told to stop, and waited for, at the end.
+
+    It ends with this process too, should that be killed.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=env and dict(env)
+            [sys.executable, "-m", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=owned(os.environ if env is None else env),
         )
         assert process.stdout is not None
         try:

@@ -136,6 +136,8 @@ def serve(
             on_ready(Endpoints(url, f"{scheme}://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
 
         def stopping() -> None:
+            if holder is not None:
+                holder.withdraw()
             waiting.close()
             if own is not None:
                 own.stop()

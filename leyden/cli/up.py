@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     from leyden_collector.saying import set_up
     from leyden_collector.service import serve
     from leyden_collector.settings import Settings
+    from leyden_store.owned import end_with_owner
 
+    end_with_owner()
     given: dict[str, Any] = {
         "store": args.store,
         "host": args.host,

@@ -40,6 +40,10 @@ class Holder:
         """Tell other processes where this one serves the store. The token makes the file private to its owner."""
         self._write(HolderInfo(os.getpid(), _command(), url, token))
 
+    def withdraw(self) -> None:
+        """Tell them that it does so no more: they wait until the store is free."""
+        self._write(HolderInfo(os.getpid(), _command()))
+
     def release(self) -> None:
         """Give the store up. Does nothing the second time."""
         if self._lock.closed:

@@ -80,6 +80,17 @@ def test_a_holder_with_a_gateway_is_found(tmp_path: Path) -> None:
     assert read_holder(tmp_path) is None
 
 
+def test_one_that_is_about_to_end_is_waited_for_again(tmp_path: Path) -> None:
+    """What begins while a collector ends is not to ask it."""
+    holder = hold(tmp_path)
+    assert isinstance(holder, Holder)
+    holder.announce("http://127.0.0.1:1/clickhouse", "secret")
+    holder.withdraw()
+    with pytest.raises(StoreLocked, match="serves no gateway"):
+        hold(tmp_path, wait_s=0.1)
+    holder.release()
+
+
 def test_the_token_is_private_to_its_owner(tmp_path: Path) -> None:
     holder = hold(tmp_path)
     assert isinstance(holder, Holder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Protocol
 
+from leyden_store.owned import owned
 from leyden_trainers.errors import ServerLost
 from leyden_trainers.online.asking import ask
 from leyden_trainers.online.runner import Policy
@@ -108,6 +110,14 @@ class OwnServer:
 
     def load(self, save: Save, version: int) -> Policy:
         """See `Serving`."""
+        try:
+            return self._load(save, version)
+        except ServerLost:
+            if self._at is None or not self._ended_just_now():
+                raise
+        return self._load(save, version)  # it died while it was asked
+
+    def _load(self, save: Save, version: int) -> Policy:
         if self._process.poll() is not None and self._at is not None:
             self._end()
             self._process, self._log = self._start()
@@ -115,6 +125,14 @@ class OwnServer:
         if self._at is None:
             self._at = AnyServer(self._url(), self._folder, model="policy", patience_s=0)
         return self._at.load(save, version)
+
+    def _ended_just_now(self) -> bool:
+        """Whether the process is gone: a connection may break a moment before it is."""
+        try:
+            self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def alive(self) -> bool:
         """See `Serving`."""
@@ -128,7 +146,14 @@ class OwnServer:
     def _start(self) -> tuple[subprocess.Popen[str], IO[str]]:
         log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - open as long as the process
         # A session of its own: Ctrl-C is for the trainer, which ends it in order.
-        process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+            env=owned(os.environ),
+        )
         return process, log
 
     def _url(self) -> str:

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from leyden_store.errors import LeydenError
+from leyden_store.owned import end_with_owner
 from leyden_trainers.models import check_model
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def serve(options: argparse.Namespace) -> int:
     # uvicorn takes these over while it serves, and raises them once more when it has ended in order.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, lambda *_: sys.exit(0))
+    end_with_owner()
     try:
         if options.model:
             check_model(options.model)
