@@ -11,6 +11,10 @@ from leyden.processes import flags, serving
 from leyden_store import dsn as dsns
 from leyden_store.holder import HolderInfo, hold
 
+_SEGMENT_AGE, _SELDOM_S = "LEYDEN_SPOOL__SEGMENT_AGE_S", "2"
+"""Whoever waits for spans here says so (`/api/flush`). Until then few large inserts leave more of the machine to agents
+and to training."""
+
 
 @contextmanager
 def collecting(dsn: str | None) -> Iterator[Collector]:
@@ -30,5 +34,5 @@ def collecting(dsn: str | None) -> Iterator[Collector]:
             return
         held.release()
     own = ["leyden", "up", "--http-port", "0", "--no-grpc", *(flags(store=dsn) if dsn else [])]
-    with serving(own) as said:
+    with serving(own, env={_SEGMENT_AGE: _SELDOM_S, **os.environ}) as said:
         yield Collector(next(word for word in said.split() if word.startswith("http://")))

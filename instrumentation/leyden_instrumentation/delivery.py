@@ -118,6 +118,11 @@ class DeliveryProcessor(SpanProcessor):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         return self.run(self._batch.force_flush, timeout_millis / 1000)
 
+    def soon(self) -> None:
+        """Send what is queued now, on our thread, instead of when the next batch is due. Waits for nothing."""
+        if not self._closed:
+            self._work.put((self._batch.force_flush, threading.Event()))
+
     def shutdown(self) -> None:
         self.close()
 

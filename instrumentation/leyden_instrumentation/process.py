@@ -54,6 +54,11 @@ class Process:
         os.environ.update(self._inherited)
         context.attach(trace.set_span_in_context(INVALID_SPAN))
 
+    def deliver(self) -> None:
+        """Send what has ended now: somebody waits for it. Returns at once."""
+        for delivery in self._deliveries:
+            delivery.soon()
+
     def _open_root(self) -> None:
         name = program.name()
         self._root = trace.get_tracer("leyden").start_span(

@@ -2,8 +2,8 @@
 
 The function is an ordinary one that takes a task's input and returns its output. Each line of the file is a JSON object
 `{"input": …, "group_id"?, "rollout_id"?, "attempt"?, "policy_version"?}`. Each rollout
-prints one JSON line on stdout as it ends, `{"rollout_id", "group_id", "attempt", "output" | "error"}`; what the agent
-prints goes to stderr. `-` reads stdin, and starts each rollout as its line comes.
+prints one JSON line on stdout as it ends, `{"rollout_id", "group_id", "attempt", "output" | "error"}`, and sends its
+spans then; what the agent prints goes to stderr. `-` reads stdin, and starts each rollout as its line comes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from leyden_instrumentation.activation import activate
+from leyden_instrumentation.process import Process
 from leyden_instrumentation.rollouts import rollout
 
 
@@ -54,6 +55,8 @@ def run(
                 line["output"] = _call(function, task["input"])
         except (Exception, SystemExit) as error:
             line["error"] = f"{type(error).__name__}: {error}"
+        if Process.current is not None:
+            Process.current.deliver()
         with lock:
             print(json.dumps(line, ensure_ascii=False, default=str), file=out, flush=True)
         return "error" in line
@@ -111,10 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _record_rollouts_only() -> None:
     """Each rollout is a trace of its own here, so the process needs no root span."""
-    # Imported here: the SDK is set up by then, or by this.
     activate()
-    from leyden_instrumentation.process import Process
-
     if Process.current is not None:
         Process.current.forget_root()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ def test_each_task_is_a_rollout_and_failures_do_not_stop_the_others(
         inside = [s for s in sink.spans if s.trace_id == root.trace_id]
         assert len(inside) == (2 if root.status == "Error" else 5)
         assert {s.attributes["leyden.rollout.id"] for s in inside} == {root.attributes["leyden.rollout.id"]}
+
+
+def test_a_rollout_s_spans_are_sent_when_it_ends(recorded: dict[str, str], sink: OtlpSink) -> None:
+    """Not when the next batch is due: whoever trains waits for them."""
+    env = recorded | {"OTEL_BSP_SCHEDULE_DELAY": "600000"}
+    command = [sys.executable, "-m", "leyden_instrumentation.tasks", AGENT, "-"]
+    with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number in range(2):
+            process.stdin.write(json.dumps({"input": "tool: x", "rollout_id": f"r{number}"}) + "\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            deadline = time.monotonic() + 30
+            while f"r{number}" not in {s.attributes["leyden.rollout.id"] for s in sink.spans if not s.parent_id}:
+                assert time.monotonic() < deadline, "its root has not come"
+                time.sleep(0.05)
 
 
 def test_what_cannot_be_run_is_said_in_one_line(tmp_path: Path) -> None:

@@ -23,9 +23,6 @@ from leyden_trainers.online.tasks import Task
 
 GROUP = "leyden.runners"
 
-_EXPORT_EVERY_MS = "100"
-"""How long an agent may hold its spans back. OpenTelemetry's 5 seconds would be most of a training step."""
-
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -156,5 +153,4 @@ def agent_environment(config: RunnerConfig, policy: Policy, assignment: Assignme
     if policy.model:
         env["OPENAI_MODEL"] = policy.model
     env.setdefault("OPENAI_API_KEY", "none")
-    env.setdefault("OTEL_BSP_SCHEDULE_DELAY", _EXPORT_EVERY_MS)
     return env
