@@ -19,7 +19,8 @@ from leyden_trainers.grpo_config import GrpoConfig
 from leyden_trainers.lora import adapted
 from leyden_trainers.models import check_model, load_model, load_tokenizer, quiet
 from leyden_trainers.online.gathering import Gathering
-from leyden_trainers.online.rollouts import Judging, Rollouts
+from leyden_trainers.online.reading import Judging, Reader
+from leyden_trainers.online.rollouts import Rollouts
 from leyden_trainers.online.runner import Policy
 from leyden_trainers.online.serving import AnyServer, OwnServer, Serving
 from leyden_trainers.online.step import Step
@@ -77,15 +78,8 @@ class Grpo:
                 max_staleness=settings.max_staleness,
             )
             gathering = Gathering(surroundings.store, surroundings.collector, surroundings.token)
-            rollouts = Rollouts(
-                runner,
-                gathering,
-                tasks,
-                judging,
-                session=surroundings.session,
-                options=surroundings.options,
-                on_spans=surroundings.on_spans,
-            )
+            reader = Reader(gathering, judging, surroundings.options, surroundings.on_spans)
+            rollouts = Rollouts(runner, reader, tasks, session=surroundings.session)
             return _train(_Source(rollouts, serving), tasks, model, folder, out, settings, on_metrics)
 
 

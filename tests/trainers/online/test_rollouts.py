@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from leyden_exporters.options import Options
 from leyden_exporters.scoring import find_reward
 from leyden_store.lightning import LightningStore
 from leyden_trainers.errors import RolloutsLost, ServerLost
+from leyden_trainers.online import rollouts as rollouts_module
 from leyden_trainers.online.gathering import Gathering
-from leyden_trainers.online.rollouts import Judging, Rollouts
-from leyden_trainers.online.runner import Policy, start_runner
+from leyden_trainers.online.reading import Judging, Piece, Reader
+from leyden_trainers.online.rollouts import Rollouts
+from leyden_trainers.online.runner import Assignment, Policy, Ran, start_runner
 from leyden_trainers.online.serving import AnyServer
 from leyden_trainers.online.step import Fate, Step
 from leyden_trainers.online.tasks import Task
@@ -51,6 +53,9 @@ def act(value):
             raise RuntimeError("it broke")
         elif word == "hang":
             time.sleep(60)
+        elif word == "told":
+            while not os.path.exists(os.path.join(os.path.dirname(__file__), "go on")):
+                time.sleep(0.05)
     return said
 '''
 
@@ -89,15 +94,8 @@ def making(collector: Collector, agent: str, llm: FakeLlm) -> Making:
         tasks = {one: Task(one, one, {"reference": 3}) for one in INPUTS}
         try:
             with LightningStore.open(collector.dsn) as store:
-                rollouts = Rollouts(
-                    runner,
-                    Gathering(store, collector.url),
-                    list(tasks.values()),
-                    judging or Judging(),
-                    session="run",
-                    options=Options(),
-                    on_spans=lambda _: None,
-                )
+                reader = Reader(Gathering(store, collector.url), judging or Judging(), Options(), lambda _: None)
+                rollouts = Rollouts(runner, reader, list(tasks.values()), session="run")
 
                 def step(inputs: Sequence[str], *, version: int = 7, **given: Any) -> Step:
                     return rollouts.make(inputs, Policy(llm.url, "fake", str(version)), **given)
@@ -110,6 +108,7 @@ def making(collector: Collector, agent: str, llm: FakeLlm) -> Making:
 
 
 INPUTS = ["ask reward", "ask ask reward", "ask fork reward", "ask", "reward", "raise", "hang", "ask reward raise"]
+INPUTS += ["ask hang", "told ask reward"]
 
 
 def fates(step: Step) -> list[str]:
@@ -118,7 +117,7 @@ def fates(step: Step) -> list[str]:
 
 def test_every_rollout_is_told_of_with_its_tokens_and_its_reward(making: Making) -> None:
     with making(timeout_s=12.0) as step:
-        made = step(INPUTS)
+        made = step(INPUTS[:8])
     assert fates(made) == ["trained", "trained", "trained", "no_reward", "no_turn", "failed", "timed_out", "failed"]
     assert [one.reward for one in made.copies] == [0.5, 0.5, 0.5, None, 0.5, None, None, None]
     assert [len(one.rows) for one in made.copies] == [1, 2, 2, 0, 0, 0, 0, 0]
@@ -156,6 +155,50 @@ def test_a_function_judges_with_the_task_s_reference_and_its_scores_are_stored(
     with LightningStore.open(collector.dsn) as store:
         found = store.sql("SELECT RolloutId, Value FROM rewards FINAL WHERE Source = 'score:number@1'").to_pylist()
     assert {"RolloutId": made.copies[0].rollout_id, "Value": 0.0} in found
+
+
+def test_one_that_was_killed_earns_what_failing_earns_and_its_root_is_not_waited_for(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awaited: list[set[str]] = []
+    wait = Gathering.wait
+
+    def noting(self: Gathering, attempts: Mapping[str, int], *, at_most_s: float) -> set[str]:
+        awaited.append({rollout_id.split("/")[2] for rollout_id in attempts})
+        return wait(self, attempts, at_most_s=at_most_s)
+
+    monkeypatch.setattr(Gathering, "wait", noting)
+    with making(Judging(failed=-1.0), timeout_s=12.0) as step:
+        made = step(["ask hang", "ask reward raise"])
+    assert fates(made) == ["timed_out", "failed"]
+    assert [(one.reward, len(one.rows)) for one in made.copies] == [(-1.0, 1), (-1.0, 1)]
+    assert awaited == [set(), {"ask reward raise"}]
+
+
+def test_rollouts_are_read_while_others_run(making: Making, agent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ends when two others have been read, or never."""
+    monkeypatch.setattr(rollouts_module, "_AT_LEAST", 2)
+    ended: list[tuple[int, int]] = []
+    read = Reader.read
+
+    def noting(self: Reader, work: Sequence[Assignment], ran: Mapping[str, Ran], version: int) -> Piece:
+        piece = read(self, work, ran, version)
+        ended.append((len(work), len(ran)))
+        if len(ended) == 2:
+            Path(agent.partition(":")[0]).with_name("go on").touch()
+        return piece
+
+    monkeypatch.setattr(Reader, "read", noting)
+    inputs = ["told ask reward", "ask reward", "raise", "ask ask reward", "ask"]
+    with making() as step:
+        step(["ask reward"])
+        made = step(inputs)
+    assert [one.rollout_id.split("/")[2] for one in made.copies] == inputs
+    assert fates(made) == ["trained", "trained", "failed", "trained", "no_reward"]
+    assert ended[-1][1] == len(inputs)
+    assert ended[1][1] < len(inputs)
+    assert sum(count for count, _ in ended[1:]) == len(inputs), "each once"
+    assert (made.measured()["rollouts/trained"], made.measured()["dropped/no_reward"]) == (3, 1)
 
 
 def test_rewards_that_somebody_posts_are_waited_for(making: Making, collector: Collector) -> None:
