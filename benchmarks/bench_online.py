@@ -1,11 +1,14 @@
 """What the way through Leyden adds to a step of online GRPO, beside the same step with rollouts handed over directly.
 
-    python benchmarks/bench_online.py [--steps N] [--rollouts N] [--hidden N] [--json]
+    python benchmarks/bench_online.py [--steps N] [--rollouts N] [--width N] [--json]
 
-One run of `trl-grpo`'s own training loop, one policy server, one agent in processes of its own. Steps take turns: in
-one the agents are recorded, and tokens come from collector and store; in the other nothing is recorded, and what the
-agent gives back holds the tokens it was told. A step is all of it: weights, rollouts, tokens, loss, update. The order
-within a pair changes from pair to pair; the first pair warms up and does not count.
+One run of `trl-grpo`'s own training loop, one policy server, one agent over HTTP in processes of its own. Steps take
+turns: in one the agents are recorded, and tokens come from collector and store; in the other nothing is recorded, and
+what the agent gives back holds the tokens it was told. A step is all of it: weights, rollouts, tokens, loss, update.
+The order within a pair changes from pair to pair; the first pair warms up and does not count.
+
+The policy is the demo's, of 92 thousand parameters, or that with `--width` neurons in each layer's MLP instead of 128:
+the new ones say nothing, so that agents do the same, for the price of a larger model (8192: 3.2 million parameters).
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,82 +28,27 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+from online.cpu import cpu_by_part
+from online.directly import Directly
+
 from leyden.collecting import collecting
-from leyden.demo.agent import SYSTEM, TOOLS, call_tool
-from leyden.demo.model import build_model, build_tokenizer
+from leyden.demo.model import build_model
 from leyden.demo.tasks import solved, tasks
 from leyden_exporters.options import Options
 from leyden_exporters.scoring.plugin import Plain
 from leyden_store.lightning import LightningStore
 from leyden_trainers.online.gathering import Gathering
-from leyden_trainers.online.rollouts import Judging, Rollouts
-from leyden_trainers.online.runner import Assignment, Policy, start_runner
+from leyden_trainers.online.reading import Judging, Reader
+from leyden_trainers.online.rollouts import Rollouts
+from leyden_trainers.online.runner import start_runner
 from leyden_trainers.online.serving import OwnServer
-from leyden_trainers.online.step import Copy, Fate, Row, Step
+from leyden_trainers.online.step import Step
 from leyden_trainers.online.tasks import Task
 
 GROUP = 4
-
-
-def act(question: str) -> dict[str, Any]:
-    """The demo's agent, which also keeps what the server says of tokens; asked for by itself, recorded or not."""
-    import openai
-
-    client = openai.OpenAI()
-    messages: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
-    turns: list[Any] = []
-    while len(turns) < 4:
-        completion: Any = client.chat.completions.create(
-            model=os.environ["OPENAI_MODEL"], messages=messages, tools=TOOLS, max_tokens=24,
-            logprobs=True, extra_body={"return_token_ids": True},
-        )  # fmt: skip
-        choice = completion.choices[0]
-        logps = [token.logprob for token in choice.logprobs.content]
-        turns.append((completion.prompt_token_ids, choice.token_ids, logps))
-        reply = choice.message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"})
-        messages.append(reply)
-        if not choice.message.tool_calls:
-            return {"turns": turns, "answer": choice.message.content or ""}
-        messages += [
-            {"role": "tool", "tool_call_id": call["id"], "content": call_tool(**call["function"])}
-            for call in reply["tool_calls"]
-        ]
-    return {"turns": turns, "answer": ""}
-
-
-def handed_over(turns: Sequence[Any]) -> list[Row]:
-    """Turns as rows, joined where a prompt goes on from the row before."""
-    chains: list[tuple[list[int], list[int], list[float]]] = []
-    for prompt, reply, logps in turns:
-        if chains and prompt[: len(chains[-1][0])] == chains[-1][0]:
-            ids, mask, old = chains[-1]
-            between = prompt[len(ids) :]
-            ids += [*between, *reply]
-            mask += [0] * len(between) + [1] * len(reply)
-            old += [0.0] * len(between) + list(logps)
-        else:
-            chains.append(([*prompt, *reply], [0] * len(prompt) + [1] * len(reply), [0.0] * len(prompt) + list(logps)))
-    starts = [mask.index(1) for _, mask, _ in chains]
-    return [Row(ids[:at], ids[at:], mask[at:], old[at:]) for at, (ids, mask, old) in zip(starts, chains, strict=True)]
-
-
-class Directly:
-    """Steps without Leyden: the same runner and agent, unrecorded."""
-
-    def __init__(self, runner: Any, wanted: dict[str, Task]) -> None:
-        self._runner, self._tasks, self._made = runner, wanted, 0
-
-    def make(self, task_ids: Sequence[str], policy: Policy) -> Step:
-        self._made += 1
-        work = [Assignment(f"d{self._made}/{i}", one, 0, self._tasks[one]) for i, one in enumerate(task_ids)]
-        ran = {one.rollout_id: one for one in self._runner.run(work, policy)}
-        copies = []
-        for one in work:
-            output = ran[one.rollout_id].output
-            assert output is not None, ran[one.rollout_id].error
-            right = re.findall(r"\d+", output["answer"]) == [str(one.task.extra["reference"])]
-            copies.append(Copy(one.rollout_id, Fate.TRAINED, float(right), handed_over(output["turns"])))
-        return Step(copies)
+AGENT = f"{Path(__file__).parent / 'online' / 'agent.py'}:act"
+NARROW = 128
+"""The width of the demo's policy."""
 
 
 def main() -> None:
@@ -108,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10, help="pairs of steps that count (default: 10)")
     parser.add_argument("--rollouts", type=int, default=64, help="a step (default: 64)")
-    parser.add_argument("--hidden", type=int, default=64, help="width of the policy (default: 64, the demo's)")
+    parser.add_argument("--width", type=int, default=NARROW, help="of the policy's MLPs (default: 128, the demo's)")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -119,35 +67,30 @@ def main() -> None:
         print(json.dumps(found))
         return
     for name, value in found.items():
-        print(f"{name:<28}{value:>10.3f}" if isinstance(value, float) else f"{name:<28}{value:>10}")
+        print(f"{name:<40}{value:>10.3f}" if isinstance(value, float) else f"{name:<40}{value:>10}")
 
 
 def _run(folder: Path, stack: ExitStack, options: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    base = _policy(folder / "base", options.hidden)
+    base = build_model(folder / "base")
+    if options.width != NARROW:
+        _widen(base, options.width)
     wanted = {one.id: Task(one.id, one.input, {"reference": one.expected}) for one in tasks("train", 160)}
     dsn = f"chdb://{folder}/store"
     os.environ["LEYDEN_STORE"] = dsn
     collector = stack.enter_context(collecting(dsn))
     store = stack.enter_context(LightningStore.open(dsn))
-    settings = {"agent": f"{__file__}:act", "collector": collector.url, "concurrency": options.concurrency}
+    settings = {"agent": AGENT, "collector": collector.url, "concurrency": options.concurrency}
     recorded, unrecorded = start_runner("local", settings), start_runner("local", settings)
     stack.callback(recorded.close)
     stack.callback(unrecorded.close)
     serving = OwnServer(str(base), folder / "weights", seed=0)
     stack.callback(serving.close)
-    reward = Plain(solved, "solved", "1")
-    through = Rollouts(
-        recorded,
-        Gathering(store, collector.url, collector.token),
-        list(wanted.values()),
-        Judging(reward),
-        session="bench",
-        options=Options(),
-        on_spans=lambda _: None,
-    )
+    gathering = Gathering(store, collector.url, collector.token)
+    reader = Reader(gathering, Judging(Plain(solved, "solved", "1")), Options(), lambda _: None)
+    through = Rollouts(recorded, reader, list(wanted.values()), session="bench")
     return _train(base, wanted, through, Directly(unrecorded, wanted), serving, folder, options)
 
 
@@ -170,6 +113,7 @@ def _train(
     from leyden_trainers.running import training_arguments
 
     took: dict[str, list[float]] = {"through": [], "directly": [], "store": []}
+    used: dict[str, list[Counter[str]]] = {"through": [], "directly": []}
     kinds: list[str] = []
 
     def source(trainer: OnlineGRPOTrainer, task_ids: Sequence[str]) -> Step:
@@ -189,10 +133,11 @@ def _train(
 
     class Clock(TrainerCallback):
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.since = time.perf_counter()
+            self.used, self.since = cpu_by_part(), time.perf_counter()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
             took[kinds[-1]].append(time.perf_counter() - self.since)
+            used[kinds[-1]].append(cpu_by_part() - self.used)
 
     arguments = training_arguments(
         GRPOConfig, folder / "out", GrpoConfig(agent="act"), num_generations=GROUP, loss_type="grpo",
@@ -207,6 +152,7 @@ def _train(
         trainer.add_callback(Clock())
         trainer.train()
     pairs = list(zip(took["through"][1:], took["directly"][1:], strict=True))
+    cpu = {kind: _mean(found[1:]) for kind, found in used.items()}
     return {
         "pairs": len(pairs),
         "rollouts a step": options.rollouts,
@@ -216,25 +162,33 @@ def _train(
         "of that after the agents, s": statistics.median(took["store"][1:]),
         "ratio, median of pairs": statistics.median(a / b for a, b in pairs),
         "ratio of the sums": sum(a for a, _ in pairs) / sum(b for _, b in pairs),
+        **{f"{kind}, CPU s, {part}": value for kind, parts in cpu.items() for part, value in parts.items()},
+        "ratio of the CPU": sum(cpu["through"].values()) / sum(cpu["directly"].values()),
     }
 
 
-def _policy(folder: Path, hidden: int) -> Path:
-    """The demo's policy, or one as wide as asked for that knows nothing: its replies are as long as they may be."""
-    if hidden == 64:
-        return build_model(folder)
-    from transformers import LlamaConfig, LlamaForCausalLM
+def _mean(steps: Sequence[Counter[str]]) -> dict[str, float]:
+    parts = sorted(set().union(*steps))
+    return {part: statistics.fmean(step[part] for step in steps) for part in parts}
 
-    tokenizer = build_tokenizer()
-    LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=hidden, intermediate_size=2 * hidden, num_hidden_layers=4,
-            num_attention_heads=4, max_position_embeddings=256, tie_word_embeddings=True, bos_token_id=None,
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )
-    ).save_pretrained(folder)  # fmt: skip
-    tokenizer.save_pretrained(folder)
-    return folder
+
+def _widen(folder: Path, width: int) -> None:
+    """Give the policy's MLPs more neurons, whose outputs weigh nothing yet."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    narrow = AutoModelForCausalLM.from_pretrained(folder)
+    config = narrow.config
+    config.intermediate_size = width
+    wide = AutoModelForCausalLM.from_config(config)
+    given = narrow.state_dict()
+    with torch.no_grad():
+        for name, weight in wide.state_dict().items():
+            old = given[name]
+            if "down_proj" in name:
+                weight.zero_()
+            weight[tuple(slice(size) for size in old.shape)] = old
+    wide.save_pretrained(folder)
 
 
 if __name__ == "__main__":
