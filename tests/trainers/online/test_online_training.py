@@ -25,6 +25,7 @@ from leyden_trainers.settings import config_from_sets
 from tests.support.cli import Cli
 from tests.support.collector import Collector
 from tests.support.tiny_policy import serving, tiny_policy
+from tests.trainers.online.test_hybrid import Worker
 from tests.trainers.test_learning import score
 
 AGENT = f"agent={agent.__file__}:solve"
@@ -111,27 +112,44 @@ def test_what_is_missing_is_said_in_one_line_before_anything_is_started(tiny: Pa
     assert "cannot read tasks" in cli.refused(*start, *sets(AGENT, "tasks=nowhere.jsonl"))
 
 
-def trained(seed: int, reward: str, folder: Path) -> Path:
+def trained(seed: int, reward: str, collector: Collector, folder: Path, *sets: str) -> Path:
     """The demo's first policy, trained online by the demo's recipe."""
     wanted = write_tasks(folder / "tasks.jsonl", tasks("train", recipe.ONLINE_TASKS, seed))
     trainer = find_trainer(recipe.ONLINE_TRAINER)
     given = [f"tasks={wanted}", AGENT, f"reward={reward}", f"seed={seed}"]
-    config = config_from_sets(trainer, [*recipe.ONLINE_SETTINGS, *given])
+    config = config_from_sets(trainer, [*recipe.ONLINE_SETTINGS, *given, *sets])
     out = folder / reward.rpartition(":")[2]
-    with (
-        Collector(f"chdb://{folder}/store-{out.name}", folder) as collector,
-        LightningStore.open(collector.dsn) as store,
-    ):
-        around = Surroundings(store, collector.url, "", None, Options(), "run", lambda _: None)
+    with LightningStore.open(collector.dsn) as store:
+        around = Surroundings(store, collector.url, "", None, Options(), out.name, lambda _: None)
         trainer.train_online(around, model=str(tiny_policy(seed)), out=out, config=config)  # type: ignore[union-attr]
     return out
 
 
+@contextmanager
+def set_of(strategy: str, collector: Collector) -> Iterator[list[str]]:
+    """What makes a run's agents run so, and who runs them."""
+    if strategy == "hybrid":
+        worker = Worker(collector.url, AGENT.removeprefix("agent="), "--queue", "rising", "--concurrency", "8")
+        try:
+            yield ["runner=hybrid", 'runner_settings={"queue": "rising"}']
+        finally:
+            worker.close()
+    elif strategy == "ray":
+        pytest.importorskip("ray")
+        yield ["runner=ray", 'runner_settings={"cpus": 0.25}']
+    else:
+        yield []
+
+
 @pytest.mark.online
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("default")  # of Ray, and of torch in a thread
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, 4])
-def test_twenty_steps_beat_a_frozen_policy_and_rewards_by_chance(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["local", "ray", "hybrid"])
+def test_twenty_steps_beat_a_frozen_policy_and_rewards_by_chance(strategy: str, seed: int, tmp_path: Path) -> None:
     frozen = score(tiny_policy(seed), seed)
-    true = score(trained(seed, "leyden.demo.tasks:solved", tmp_path), seed)
-    chance = score(trained(seed, "tests.support.online_rewards:chance", tmp_path), seed)
+    with Collector(f"chdb://{tmp_path}/store", tmp_path) as collector, set_of(strategy, collector) as sets:
+        given = (collector, tmp_path, *sets)
+        true = score(trained(seed, "leyden.demo.tasks:solved", *given), seed)
+        chance = score(trained(seed, "tests.support.online_rewards:chance", *given), seed)
     assert true > max(frozen, chance) + 0.1, (frozen, true, chance)
