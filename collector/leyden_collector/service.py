@@ -20,6 +20,7 @@ from leyden_collector.access import Access
 from leyden_collector.api.parts import Parts
 from leyden_collector.app import create_app
 from leyden_collector.audit import Auditor
+from leyden_collector.bounded_http import BoundedHttp
 from leyden_collector.exposition import Family
 from leyden_collector.gateway import Gateway
 from leyden_collector.intake import Intake
@@ -145,7 +146,7 @@ def serve(
         _Server(
             uvicorn.Config(
                 app if own is None else own.over(app),
-                log_level="warning", access_log=False, timeout_graceful_shutdown=5,
+                http=BoundedHttp, log_level="warning", access_log=False, timeout_graceful_shutdown=5,
                 ssl_certfile=tls.cert if tls else None, ssl_keyfile=tls.key if tls else None,
             ),
             ready,
