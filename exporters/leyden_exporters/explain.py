@@ -141,7 +141,8 @@ def _began(trajectory: Trajectory, rows: Sequence[Trajectory], decode: Decode) -
     before = decode(prompt[max(origin.at - _WINDOW, 0) : origin.at].tolist())
     here = decode(prompt[origin.at : origin.at + _WINDOW].tolist()) or "(end of the prompt)"
     there = decode(rows[origin.chain].input_ids[origin.at : origin.at + _WINDOW].tolist()) or "(cut)"
-    return f"{said} at token {origin.at}: after “{before}” comes “{here}” here, “{there}” there"
+    after = f"after “{before}” comes" if origin.at else "it begins with"
+    return f"{said} at token {origin.at}: {after} “{here}” here, “{there}” there"
 
 
 def _as_numbers(ids: Sequence[int]) -> str:

@@ -178,7 +178,8 @@ def _left(chain: Chain, turns: Sequence[Transition], merged: Merged) -> str:
     other = merged.trajectories[origin.chain].input_ids
     before = " ".join(map(str, prompt[max(origin.at - _BEFORE, 0) : origin.at].tolist()))
     here, there = (str(ids[origin.at]) if origin.at < len(ids) else "nothing more" for ids in (prompt, other))
-    return f"{origin}: after [{before}] comes {here} here, {there} there"
+    after = f"after [{before}] comes" if origin.at else "it begins with"
+    return f"{origin}: {after} {here} here, {there} there"
 
 
 def _length(chain: Chain, options: Options) -> int:

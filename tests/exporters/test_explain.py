@@ -62,3 +62,8 @@ def test_a_row_that_left_a_dropped_one_says_so() -> None:
 def test_two_adjacent_responses_are_two_pieces() -> None:
     (row,) = explain(rollout([turn(0, [1], [2]), turn(1, [1, 2], [3])])).rows
     assert [(piece.ids, piece.span_id) for piece in row.pieces] == [((1,), ""), ((2,), "s0"), ((3,), "s1")]
+
+
+def test_a_conversation_of_its_own_is_said_by_how_it_begins() -> None:
+    two = rollout([turn(0, [1, 2], [3]), turn(1, [9, 2], [4])])
+    assert "at token 0: it begins with “9 2” here, “1 2 3” there" in explain(two).to_text()
