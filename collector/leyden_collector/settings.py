@@ -31,6 +31,8 @@ CONFIG_VARIABLE = "LEYDEN_CONFIG"
 class SettingsInvalid(LeydenError):
     """A setting is unknown or has a value that cannot be; says which, and the near names."""
 
+    exit_code = 2
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid")

@@ -12,6 +12,8 @@ from leyden_store.errors import LeydenError
 class TlsInvalid(LeydenError):
     """The certificate or the key cannot be served with."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Tls:

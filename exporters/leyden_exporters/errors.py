@@ -21,9 +21,13 @@ class ExportError(LeydenError):
 class OptionsInvalid(ExportError):
     """The options contradict each other or are out of range."""
 
+    exit_code = 2
+
 
 class FormatUnknown(ExportError):
     """No export format has that name."""
+
+    exit_code = 2
 
 
 class RolloutNotFound(ExportError):

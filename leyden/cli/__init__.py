@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LeydenError as error:
         if args.debug:
             raise
-        return _say(str(error))
+        return _say(str(error), error.exit_code)
     except ModuleNotFoundError as error:
         if args.debug or error.name is None:
             raise
@@ -121,6 +121,6 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _say(message: str) -> int:
+def _say(message: str, code: int = 1) -> int:
     print(f"leyden: {message}", file=sys.stderr)
-    return 1
+    return code

@@ -30,6 +30,8 @@ _COUNT: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 class ConditionInvalid(LeydenError):
     """A condition is no comparison of facts; says which part."""
 
+    exit_code = 2
+
 
 def check(text: str) -> None:
     """Raise ConditionInvalid for what `holds` could not judge."""

@@ -19,9 +19,16 @@ LeydenError                     one clear line that says what to do; the command
 └── OtlpInvalid                 bytes that are no OTLP export request; says where
 """
 
+from typing import ClassVar
+
 
 class LeydenError(Exception):
-    """Base of every error Leyden raises on purpose. `str(error)` is one line a user can act on."""
+    """Base of every error Leyden raises on purpose. `str(error)` is one line a user can act on.
+
+    exit_code: the command line's; 2 where what was asked makes no sense, whatever the store holds
+    """
+
+    exit_code: ClassVar[int] = 1
 
 
 class StoreError(LeydenError):
@@ -30,6 +37,8 @@ class StoreError(LeydenError):
 
 class DsnInvalid(StoreError):
     """The store's DSN cannot be understood."""
+
+    exit_code = 2
 
 
 class StoreLocked(StoreError):
@@ -58,6 +67,8 @@ class QueryNotFound(QueryError):
 
 class QueryRefused(QueryError):
     """The query asks for more than reading our tables."""
+
+    exit_code = 2
 
 
 class QueryFailed(QueryError):

@@ -27,6 +27,8 @@ class KeyNotFound(LeydenError):
 class KeyInvalid(LeydenError):
     """A key cannot be made like that."""
 
+    exit_code = 2
+
 
 class Scope(StrEnum):
     """What a key is good for; ADMIN includes the others, and none of the others includes another."""

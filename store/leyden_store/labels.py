@@ -24,6 +24,8 @@ from leyden_store.turns import Message
 class LabelInvalid(LeydenError):
     """A label says nothing, or something that cannot be kept."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Labelled:

@@ -30,6 +30,8 @@ _FIELDS = {"input", "cached", "output", "reasoning", "since"}
 class PricesInvalid(LeydenError):
     """A file of prices cannot be read; says which entry and why."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Price:

@@ -32,6 +32,8 @@ class PromptNotFound(LeydenError):
 class PromptInvalid(LeydenError):
     """A prompt or label cannot be saved like that."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:

@@ -24,5 +24,5 @@ def test_a_prompts_life(empty: Cli) -> None:
 
 def test_what_cannot_be_done_is_said_in_a_line(empty: Cli) -> None:
     assert "no prompt is called 'support'" in empty.refused("prompt", "show", "support")
-    assert "cannot read the prompt from none.txt" in empty.refused("prompt", "save", "p", "--text", "@none.txt")
-    assert "is no prompt's name" in empty.refused("prompt", "save", "a b", "--text", "x")
+    assert "cannot read the prompt from none.txt" in empty.refused("prompt", "save", "p", "--text", "@none.txt", code=2)
+    assert "is no prompt's name" in empty.refused("prompt", "save", "a b", "--text", "x", code=2)

@@ -30,8 +30,8 @@ def test_parameters_are_given_when_a_query_is_used(cli: Cli) -> None:
         in cli("query", "save", "one", "--sql", "SELECT TraceId FROM traces WHERE TraceId = {id:String}").stdout
     )
     assert cli.lines("traces", "--query", "one", "--param", f"id={trace['trace_id']}", "--json") == [trace]
-    assert "give --param id=VALUE" in cli.refused("turns", "--query", "one")
-    assert "is not NAME=VALUE" in cli.refused("turns", "--query", "one", "--param", "id")
+    assert "give --param id=VALUE" in cli.refused("turns", "--query", "one", code=2)
+    assert "is not NAME=VALUE" in cli.refused("turns", "--query", "one", "--param", "id", code=2)
     cli("query", "save", "one", "--where", "1")
     (old,) = cli.lines("traces", "--query", "one@1", "--param", f"id={trace['trace_id']}", "--json")
     assert old == trace
@@ -39,7 +39,7 @@ def test_parameters_are_given_when_a_query_is_used(cli: Cli) -> None:
 
 def test_a_hostile_query_is_one_line(cli: Cli) -> None:
     assert "system.users names a database" in cli.refused(
-        "query", "save", "x", "--sql", "SELECT name AS TraceId FROM system.users"
+        "query", "save", "x", "--sql", "SELECT name AS TraceId FROM system.users", code=2
     )
-    assert "cannot read the query from none.sql" in cli.refused("query", "save", "x", "--sql", "@none.sql")
+    assert "cannot read the query from none.sql" in cli.refused("query", "save", "x", "--sql", "@none.sql", code=2)
     assert json.loads(cli("query", "list", "--json").stdout or "[]") == []

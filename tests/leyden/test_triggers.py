@@ -174,14 +174,14 @@ def test_a_paused_trigger_waits_and_a_deleted_one_is_gone(empty: Cli) -> None:
 def test_what_could_never_train_is_refused_when_it_is_added(empty: Cli) -> None:
     trigger(empty)
     right = {"--query": "all", "--trainer": "trl-sft", "--model": "org/m", "--out": "out", "--when": "rollouts > 0"}
-    for wrong, said in (
-        ({"--when": "rollots > 1"}, "'rollots', which is no fact: use rollouts"),
-        ({"--trainer": "trl-sff"}, "no trainer is called 'trl-sff': use trl-sft"),
-        ({"--set": "max_stepz=1"}, "did you mean max_steps"),
-        ({"--query": "none"}, "no saved query is called 'none'"),
+    for wrong, said, code in (
+        ({"--when": "rollots > 1"}, "'rollots', which is no fact: use rollouts", 2),
+        ({"--trainer": "trl-sff"}, "no trainer is called 'trl-sff': use trl-sft", 2),
+        ({"--set": "max_stepz=1"}, "did you mean max_steps", 2),
+        ({"--query": "none"}, "no saved query is called 'none'", 1),
     ):
         words = [word for pair in (right | wrong).items() for word in pair]
-        assert said in empty.refused("trigger", "add", "other", *words)
+        assert said in empty.refused("trigger", "add", "other", *words, code=code)
     with LightningStore.open(empty.env["LEYDEN_STORE"]) as store:
         assert [one.name for one in store.triggers.all()] == ["t"]
 

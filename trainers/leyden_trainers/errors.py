@@ -37,9 +37,13 @@ class TrainerError(LeydenError):
 class TrainerNotFound(TrainerError):
     """No installed trainer has that name."""
 
+    exit_code = 2
+
 
 class SettingInvalid(TrainerError):
     """A setting is unknown or its value cannot be used."""
+
+    exit_code = 2
 
 
 class RequirementMissing(TrainerError):
@@ -65,9 +69,13 @@ class NotRecorded(TrainerError):
 class TasksInvalid(TrainerError):
     """The task set is not what agents can be given."""
 
+    exit_code = 2
+
 
 class RunnerInvalid(TrainerError):
     """The agents cannot be started as asked."""
+
+    exit_code = 2
 
 
 class ServerLost(TrainerError):

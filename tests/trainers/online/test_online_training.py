@@ -107,9 +107,9 @@ def test_leyden_train_runs_agents_records_them_and_leaves_a_run(tiny: Path, tmp_
 def test_what_is_missing_is_said_in_one_line_before_anything_is_started(tiny: Path, tmp_path: Path) -> None:
     cli = Cli(tmp_path, f"chdb://{tmp_path}/store")
     start = ("train", "--trainer", "trl-grpo", "--model", tiny, "--out", tmp_path / "out")
-    assert "agent" in cli.refused(*start)
-    assert "trl-grpo needs tasks" in cli.refused(*start, *sets(AGENT))
-    assert "cannot read tasks" in cli.refused(*start, *sets(AGENT, "tasks=nowhere.jsonl"))
+    assert "agent" in cli.refused(*start, code=2)
+    assert "trl-grpo needs tasks" in cli.refused(*start, *sets(AGENT), code=2)
+    assert "cannot read tasks" in cli.refused(*start, *sets(AGENT, "tasks=nowhere.jsonl"), code=2)
 
 
 def trained(seed: int, reward: str, collector: Collector, folder: Path, *sets: str) -> Path:
