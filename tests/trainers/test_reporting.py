@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -63,4 +64,7 @@ def test_weights_and_biases_keeps_a_run_offline(
 
     wandb.finish()
     (kept,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    deadline = time.monotonic() + 30
+    while kept.stat().st_size < 1000 and time.monotonic() < deadline:
+        time.sleep(0.1)  # its own process writes the file, and may do so after `finish`
     assert kept.stat().st_size > 1000
