@@ -22,6 +22,7 @@ from leyden_store.errors import StoreError
 from leyden_store.ingest import varint
 
 _GROWN = 8
+_BESIDE = 2
 _PATIENT = 10
 
 
@@ -32,8 +33,8 @@ class SpoolFull(StoreError):
 @dataclass(frozen=True, slots=True)
 class Limits:
     """max_bytes: spooled, not yet stored. A segment closes at segment_bytes, or segment_age_s after its first byte;
-    while another is being stored it grows, to eight times as much or for ten times as long, and while the store is
-    behind to eight times as much."""
+    while another is being stored it grows, to twice as much or for ten times as long, and while the store is behind to
+    eight times as much."""
 
     max_bytes: int = 1 << 30
     segment_bytes: int = 8 << 20
@@ -218,12 +219,14 @@ class Spool:
     def _due(self) -> bool:
         """Whether the open segment is large or old enough.
 
-        An insert costs as much as 5,000 spans before its first: while one is under way the next grows.
+        An insert costs as much as 5,000 spans before its first: while one is under way the next grows. It does so but a
+        little as long as the store takes another one at once, which would have nothing to do meanwhile.
         """
         if self._file is None:
             return False
-        most = self._limits.segment_bytes * (_GROWN if self.closed else 1)
-        return self._size >= most or self._until_due() == 0
+        behind = len(self.closed) >= self._in_flight
+        grown = _GROWN if behind else _BESIDE if self.closed else 1
+        return self._size >= grown * self._limits.segment_bytes or self._until_due() == 0
 
     def _until_due(self) -> float | None:
         """Seconds until the open segment is old enough; None while the store is behind: it grows instead.

@@ -114,17 +114,16 @@ def test_a_small_segment_waits_for_the_one_that_is_being_stored(tmp_path: Path) 
     spool.stop()
 
 
-def test_a_segment_grows_beside_the_one_that_is_being_stored_and_closes_after_it(tmp_path: Path) -> None:
+def test_a_segment_grows_to_twice_its_size_beside_one_that_is_being_stored_and_closes_after_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path, Limits(segment_bytes=100, segment_age_s=60), in_flight=2)
     for _ in range(20):
         spool.append(b"x" * 49).result(5)
-    assert [path.stat().st_size for path in spool.closed] == [100, 800]
+    assert [path.stat().st_size for path in spool.closed] == [100, 200]
     for path in list(spool.closed):
         spool.done(path)
-    spool.append(b"x" * 49).result(5)
     while not spool.closed:
         pass
-    assert [path.stat().st_size for path in spool.closed] == [150]
+    assert [path.stat().st_size for path in spool.closed] == [700]
     spool.stop()
 
 
