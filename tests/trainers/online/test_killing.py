@@ -28,6 +28,7 @@ from leyden_store.runs import Run
 from leyden_trainers.checkpoints import partial_of
 from leyden_trainers.online.serving import OwnServer
 from tests.support.cli import Cli
+from tests.support.collector import Collector
 
 pytestmark = pytest.mark.slow
 
@@ -202,3 +203,35 @@ def test_a_policy_server_that_dies_while_weights_are_handed_over_is_started_agai
             assert json.load(answer)["policy_version"] == "1"
     finally:
         server.close()
+
+
+def test_a_collector_killed_and_started_again_costs_some_rollouts_and_no_step(tiny: Path, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, f"chdb://{tmp_path}/store")
+    with Collector(cli.env["LEYDEN_STORE"], tmp_path) as collector:
+        port = collector.url.rpartition(":")[2]
+        with training(cli, *words(tiny, tmp_path, "wait_s=15")) as run:
+            run.did(1)
+            collector.kill()
+            time.sleep(1)
+            collector._arguments = ("--http-port", port)
+            collector.start()
+            assert run.end() == 0, run.said
+        _, steps = ended_well(cli)
+    assert {told_of(metrics) for metrics in steps.values()} == {BATCH}
+    for step in (1, STEPS):
+        assert steps[step]["rollouts/incomplete"] == 0, "before and after, none is lost"
+
+
+def test_a_run_whose_own_collector_is_killed_says_so_and_goes_on(tiny: Path, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, f"chdb://{tmp_path}/store")
+    with training(cli, *words(tiny, tmp_path, "wait_s=3")) as first:
+        first.did(2)
+        (collector,) = first.children(" up ")
+        os.kill(collector, signal.SIGKILL)
+        assert first.end() == 1
+    assert "Traceback" not in first.said
+    with LightningStore.open(cli.env["LEYDEN_STORE"]) as store:
+        (run,) = store.runs.all()
+    done = json.loads(cli("train", "--resume", run.run_id, "--json").stdout.splitlines()[-1])
+    assert (done["status"], done["run_id"]) == ("succeeded", run.run_id)
+    ended_well(cli)
