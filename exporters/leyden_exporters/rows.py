@@ -45,11 +45,12 @@ class Packing:
     def pack(self, rows: Sequence[Mapping[str, Any]]) -> pa.RecordBatch:
         """The rows as a batch that `RowFile.add_packed` takes."""
         if self.as_lines:
-            return pa.RecordBatch.from_arrays([pa.array(map(self._line, rows), pa.large_string())], ["line"])
+            return pa.RecordBatch.from_arrays([pa.array(map(self.line, rows), pa.large_string())], ["line"])
         columns = [_column([row[column.name] for row in rows], column.type) for column in self.schema]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def _line(self, row: Mapping[str, Any]) -> str:
+    def line(self, row: Mapping[str, Any]) -> str:
+        """A row as a line of JSON, without its end."""
         return to_text({name: row[name] for name in self.schema.names if name in row})
 
 
@@ -184,7 +185,7 @@ class _JsonLines:
         self._file = pa.output_stream(path, compression="zstd" if compressed else None, buffer_size=1 << 20)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self.add_packed(self.packing.pack([row]))
+        self._file.write(f"{self.packing.line(row)}\n".encode())
 
     def add_packed(self, batch: pa.RecordBatch) -> None:
         for line in batch["line"].to_pylist():
