@@ -105,8 +105,7 @@ class Builder:
         reward, source = rollout_reward(rewarded, self.options)
         self._rewards.append(reward)
         self._groups.append(rewarded.group_id)
-        self.report.begin(rewarded)
-        self.report.rewards[source] += 1
+        self.report.begin(rewarded, source)
         if isinstance(one, Skimmed):
             straight = straightener and straightener.straighten(one, number, reward)
             if straight:

@@ -45,8 +45,7 @@ def pairs(rollouts: Iterable[Rollout], options: Options, report: Report) -> Iter
     tasks: dict[tuple[str, str], list[_Candidate]] = {}
     for rollout in rollouts:
         reward, source = rollout_reward(rollout, options)
-        report.begin(rollout)
-        report.rewards[source] += 1
+        report.begin(rollout, source)
         selected, rows = select(rollout, options)
         report.add(rows)
         report.choices(rollout.turns)

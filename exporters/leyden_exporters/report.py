@@ -49,9 +49,11 @@ class Report:
         for own, further in ((self.origins, more.origins), (self.rewards, more.rewards), (self.notes, more.notes)):
             own.update(further)
 
-    def begin(self, rollout: Rollout) -> None:
-        """Count a rollout, and what stitching did to its traces."""
+    def begin(self, rollout: Rollout, reward_source: str | None = None) -> None:
+        """Count a rollout, where its reward was found if that is asked, and what stitching did to its traces."""
         self.rollouts += 1
+        if reward_source is not None:
+            self.rewards[reward_source] += 1
         for name, count in (("stitched_traces", rollout.stitched), ("left_apart", rollout.left_apart)):
             if count:
                 self.notes[name] += count

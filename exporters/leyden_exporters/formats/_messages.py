@@ -66,8 +66,7 @@ def _of_conversation(
 
 def _rows(row: Judge, rollout: Rollout, options: Options, report: Report) -> Iterator[Mapping[str, Any]]:
     reward, source = rollout_reward(rollout, options)
-    report.begin(rollout)
-    report.rewards[source] += 1
+    report.begin(rollout, source)
     made, rows = conversations(rollout, options)
     report.add(rows)
     report.choices(rollout.turns)

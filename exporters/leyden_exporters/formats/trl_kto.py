@@ -66,8 +66,7 @@ def write(rollouts: Iterable[Rollout], path: Path, options: Options) -> Report:
 
 def _turns(rollout: Rollout, options: Options, report: Report) -> tuple[list[Turn], float | None]:
     reward, source = rollout_reward(rollout, options)
-    report.begin(rollout)
-    report.rewards[source] += 1
+    report.begin(rollout, source)
     report.choices(rollout.turns)
     selected, rows = select(rollout, options)
     report.add(rows)

@@ -87,8 +87,7 @@ class _Task:
 
 def _add(rollout: Rollout, options: Options, report: Report, tasks: dict[tuple[str, str], _Task]) -> None:
     reward, source = rollout_reward(rollout, options)
-    report.begin(rollout)
-    report.rewards[source] += 1
+    report.begin(rollout, source)
     selected, rows = select(rollout, options)
     report.add(rows)
     report.choices(rollout.turns)
