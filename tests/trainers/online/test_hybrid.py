@@ -227,7 +227,7 @@ def test_what_cannot_be_is_said_in_a_line(collector: Collector, tmp_path: Path) 
     with pytest.raises(QueueRefused, match="every rollout_id once"):
         list(runner.run(work("a") * 2, POLICY))
     for arguments, code, said in (
-        (("--agent", "nowhere.py:act"), 1, "there is no file nowhere.py"),
+        (("--agent", "nowhere.py:act"), 2, "there is no file nowhere.py"),
         (("--agent", "true", "--concurrency", "0"), 2, "a whole number above 0"),
     ):
         done = subprocess.run(
