@@ -1,6 +1,6 @@
 """What the way through Leyden adds to a step of online GRPO, beside the same step with rollouts handed over directly.
 
-    python benchmarks/bench_online.py [--steps N] [--rollouts N] [--width N] [--json]
+    python benchmarks/bench_online.py [--steps N] [--rollouts N] [--width N | --model DIR] [--json]
 
 One run of `trl-grpo`'s own training loop, one policy server, one agent over HTTP in processes of its own. Steps take
 turns: in one the agents are recorded, and tokens come from collector and store; in the other nothing is recorded, and
@@ -9,6 +9,7 @@ The order within a pair changes from pair to pair; the first pair warms up and d
 
 The policy is the demo's, of 92 thousand parameters, or that with `--width` neurons in each layer's MLP instead of 128:
 the new ones say nothing, so that agents do the same, for the price of a larger model (8192: 3.2 million parameters).
+`--model` takes a real one from its folder: docs/training.md says how to get one of 135 million parameters.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10, help="pairs of steps that count (default: 10)")
     parser.add_argument("--rollouts", type=int, default=64, help="a step (default: 64)")
-    parser.add_argument("--width", type=int, default=NARROW, help="of the policy's MLPs (default: 128, the demo's)")
+    policy = parser.add_mutually_exclusive_group()
+    policy.add_argument("--width", type=int, default=NARROW, help="of the policy's MLPs (default: 128, the demo's)")
+    policy.add_argument("--model", type=Path, help="the policy, a folder, for the demo's")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -74,7 +77,7 @@ def _run(folder: Path, stack: ExitStack, options: argparse.Namespace) -> dict[st
     import torch
 
     torch.set_num_threads(1)
-    base = build_model(folder / "base")
+    base = options.model or build_model(folder / "base")
     if options.width != NARROW:
         _widen(base, options.width)
     wanted = {one.id: Task(one.id, one.input, {"reference": one.expected}) for one in tasks("train", 160)}

@@ -11,7 +11,7 @@ from leyden.processes import flags, serving
 from leyden_store import dsn as dsns
 from leyden_store.holder import HolderInfo, hold
 
-_SEGMENT_AGE, _SELDOM_S = "LEYDEN_SPOOL__SEGMENT_AGE_S", "2"
+_SEGMENT_AGE, _SELDOM_S = "LEYDEN_SPOOL__SEGMENT_AGE_S", "5"
 """Whoever waits for spans here says so (`/api/flush`). Until then few large inserts leave more of the machine to agents
 and to training."""
 

@@ -81,7 +81,7 @@ def test_the_readme_tells_the_recipe_that_is_tried() -> None:
 @pytest.mark.timeout(1800)
 def test_training_makes_it_better_at_questions_it_has_never_seen(collector: Collector, tmp_path: Path) -> None:
     """The README's commands, with 40 steps for 100."""
-    subprocess.run([sys.executable, "-m", "examples.sql_agent", str(tmp_path)], cwd=ROOT, check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "examples.sql_agent", str(tmp_path)], cwd=ROOT, check=True, timeout=900)
     cli = Cli(ROOT, collector.dsn)
     cli.env["SHOP"] = str(tmp_path / "shop.db")
     sets = [
