@@ -81,4 +81,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"leyden: {kind.replace('_', ' ')}: {count}", file=sys.stderr)
     for failure in done.failures:
         print(f"leyden: no score for {failure}", file=sys.stderr)
+    if done.no_reference and not done.scored:
+        print("leyden: give --reference FILE, whose lines name these rollouts or their groups", file=sys.stderr)
+        return 1
     return 1 if done.errors else 0

@@ -163,3 +163,10 @@ def test_a_reader_that_goes_away_ends_it_quietly(cli: Cli, command: str, reader:
         cwd=cli.folder, env=cli.env, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stderr == ""
+
+
+def test_scoring_that_compares_with_nothing_says_what_it_needs(cli: Cli) -> None:
+    done = cli("score", "--where", "1", "--reward", "exact", code=1)
+    assert "scored 0 of" in done.stdout
+    assert "no reference: " in done.stderr
+    assert "give --reference FILE" in done.stderr
