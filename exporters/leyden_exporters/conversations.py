@@ -57,14 +57,15 @@ def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation
         else:
             rows.append(drop(turn, reason))
     symbols = _Symbols()
+    said = [reply(turn) for turn in turns]
     made = []
-    for branch, chain in enumerate(grow(symbols.turn(turn) for turn in turns)):
+    for branch, chain in enumerate(grow(map(symbols.turn, turns, said))):
         members = [turns[step.turn] for step in chain.steps]
         # Symbol 0 stands for the tools.
         replies = tuple(step.start - 1 for step in chain.steps)
         messages = list(members[-1].messages)
-        for place, turn in zip(replies, members, strict=True):
-            messages[place : place + 1] = [reply(turn)]
+        for place, step in zip(replies, chain.steps, strict=True):
+            messages[place : place + 1] = [said[step.turn]]
         made.append(
             Conversation(branch, tuple(members), tuple(messages), replies, tuple(members[-1].tools), chain.origin)
         )
@@ -74,23 +75,26 @@ def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation
 class _Symbols:
     """Numbers for messages: equal meaning, equal number.
 
-    A history that turns share is the same objects again, which are known by identity; the turns keep them alive.
+    A history that turns share is the same objects again, and so are tool definitions: they are known by identity. The
+    turns keep them alive.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[Hashable, int] = {}
-        self._known: dict[int, int] = {}
+        self._messages: dict[int, int] = {}
+        self._tools: dict[tuple[int, ...], int] = {}
 
-    def turn(self, turn: Turn) -> tuple[bytes, bytes]:
-        tools = self._known.get(id(turn.tools))
+    def turn(self, turn: Turn, said: Message) -> tuple[bytes, bytes]:
+        defined = tuple(map(id, turn.tools))
+        tools = self._tools.get(defined)
         if tools is None:
-            tools = self._known[id(turn.tools)] = self._number(json.dumps(list(turn.tools), sort_keys=True))
-        known = self._known
+            tools = self._tools[defined] = self._number(json.dumps(list(turn.tools), sort_keys=True))
+        known = self._messages
         prompt = [known.get(id(message)) or self._message(message) for message in turn.messages]
-        return _pack(tools, *prompt), _pack(self._number(_said(reply(turn))))
+        return _pack(tools, *prompt), _pack(self._number(_said(said)))
 
     def _message(self, message: Message) -> int:
-        number = self._known[id(message)] = self._number(_said(message))
+        number = self._messages[id(message)] = self._number(_said(message))
         return number
 
     def _number(self, meant: Hashable) -> int:

@@ -54,6 +54,8 @@ def turn_reward(turn: Turn, options: Options) -> float | None:
 
 def turn_reward_found(turn: Turn, options: Options) -> tuple[float | None, Source]:
     """The reward given to this turn alone, and why there is none where there is none."""
+    if not turn.rewards:
+        return None, Source.NONE
     estimates = (options.values, f"{options.values}_after") if options.per_turn is PerTurn.GAE else ()
     given = {name: value for name, value in turn.rewards.items() if name not in estimates}
 

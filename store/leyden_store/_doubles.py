@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from leyden_store._records import record
 from leyden_store.spans import Span
 from leyden_store.tree import Key, SpanTree
 from leyden_store.turns import Call
@@ -13,7 +13,7 @@ SLACK_NS = 1_000_000
 """Frameworks round their clocks to a millisecond or less."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Read:
     """An LLM span and what its dialect read from it."""
 

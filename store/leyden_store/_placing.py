@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from leyden_store._records import record
 from leyden_store.spans import Span
 from leyden_store.tree import Key, SpanTree
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Place:
     """What holds for a span because of where it stands.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from leyden_store._doubles import Read
@@ -12,6 +13,9 @@ from leyden_store.dialects._tool_ids import rename_tool_calls
 from leyden_store.dialects._values import integers, text
 from leyden_store.spans import Span
 from leyden_store.turns import Call, Message, Turn
+
+_AGENT, _SESSION = attrgetter("call.agent"), attrgetter("call.session_id")
+_STATUS, _POLICY_VERSION = attrgetter("span.status"), attrgetter("span.policy_version")
 
 
 def make_turn(
@@ -33,7 +37,7 @@ def make_turn(
     note:     what there is to say of the turn's trace
     """
     outer = group[0].span
-    inward = list(reversed(group))
+    inward = group[::-1]
     told = next((read for read in inward if read.call.messages), inward[0])
     call, span = told.call, told.span
     notes = [*call.notes, note] if note else list(call.notes)
@@ -55,7 +59,7 @@ def make_turn(
     if response and status != "error":
         notes += _unsaid(call, response)
     prompt, sampled, logprobs = _tokens(inward, notes)
-    agent = place.agent or _first(read.call.agent for read in group)
+    agent = place.agent or _first(map(_AGENT, group))
     return Turn(
         trace_id=outer.trace_id,
         span_id=outer.span_id,
@@ -63,7 +67,7 @@ def make_turn(
         rollout_id=rollout_id,
         group_id=place.group or group_id,
         attempt=attempt if place.attempt is None else place.attempt,
-        session_id=place.session or _first(read.call.session_id for read in group) or "",
+        session_id=place.session or _first(map(_SESSION, group)) or "",
         turn_index=turn_index,
         agent=agent,
         dialect=call.dialect,
@@ -80,7 +84,7 @@ def make_turn(
         end_ns=outer.end_ns,
         status=status,
         rewards=rewards,
-        policy_version=place.policy_version or _first(read.span.policy_version for read in inward),
+        policy_version=place.policy_version or _first(map(_POLICY_VERSION, inward)),
         prompt_token_ids=prompt,
         response_token_ids=sampled,
         response_logprobs=logprobs,
@@ -105,12 +109,15 @@ def _unsaid(call: Call, response: Message) -> list[str]:
     return notes
 
 
-def _first(values: Any) -> Any:
-    return next((value for value in values if value), None)
+def _first(values: Iterable[Any]) -> Any:
+    for value in values:
+        if value:
+            return value
+    return None
 
 
 def _status(inward: Sequence[Read]) -> str:
-    return next((read.span.status.lower() for read in inward if read.span.status != "Unset"), "unset")
+    return next((status for status in map(_STATUS, inward) if status != "Unset"), "Unset").lower()
 
 
 def _says_nothing(response: Message | None) -> bool:

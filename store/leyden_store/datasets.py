@@ -12,7 +12,7 @@ from leyden_store import audit
 from leyden_store.audit import Action
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
-from leyden_store.runs import SpanKey, new_id, record_lineage, spans_hash
+from leyden_store.runs import SpanKey, in_order, new_id, record_lineage, spans_hash
 
 
 class DatasetNotFound(LeydenError):
@@ -73,7 +73,7 @@ class Datasets:
 
     def record(self, made: Dataset, spans: Iterable[SpanKey]) -> Dataset:
         """Register an export and the spans in it; it with its id. An id that is given is kept."""
-        keys = sorted(set(spans))
+        keys = in_order(spans)
         dataset_id = made.dataset_id or new_id()
         record_lineage(self._connection, "dataset", dataset_id, keys)
         row = {

@@ -42,6 +42,10 @@ from leyden_store.tree import SpanTree, build
 from leyden_store.triggers import Triggers
 from leyden_store.turns import PostedReward, Rollout, Turn
 
+_AHEAD = 2
+"""Batches asked for beyond the one that is worked on: two are worked on at once where there is a process beside, and
+while Python works an answer of the engine waits for its turn."""
+
 
 class LightningStore:
     """Spans and what is made of them, in chDB or ClickHouse.
@@ -296,7 +300,7 @@ class LightningStore:
             left = len(batches) - number - 1
             return Parcel(len(batch), left, spans, logs, self._posted_rewards(batch), prices, wanted)
 
-        return asked_ahead(ask, islice(enumerate(batches), skip, None), 1)
+        return asked_ahead(ask, islice(enumerate(batches), skip, None), _AHEAD)
 
     def _batches(self, selection: Selection, cut: Cut = in_batches) -> list[Batch]:
         text = sql.query("rollouts").replace("{selection}", selection.trace_ids)

@@ -116,7 +116,8 @@ class _Rollouts:
                     self._joined[self._find(read.span.trace_id)] = self._find(outer)
 
     def span(self, span: Span) -> str:
-        return self._find(self._own(span))
+        own = self._own(span)
+        return self._find(own) if self._joined else own
 
     def named(self, rollout_id: str) -> str:
         return self._find(rollout_id)
@@ -179,9 +180,10 @@ def _place_rewards(
     turn_of: dict[Key, tuple[str, Key]],
 ) -> None:
     responses: dict[str, list[tuple[str, Key]]] = {}
-    spans = {(span.trace_id, span.span_id): span for span in tree.spans}
     found: list[tuple[Reward, Span | None, str]] = [(r, span, "") for span in tree.spans for r in rewards_of(span)]
-    of_trace = {root.trace_id: rollout_of.span(root) for root in reversed(tree.roots)}
+    posted = list(posted)
+    spans = {(span.trace_id, span.span_id): span for span in tree.spans} if posted else {}
+    of_trace = {root.trace_id: rollout_of.span(root) for root in reversed(tree.roots)} if posted else {}
     for given in posted:
         at = _span_of(given, spans)
         placed = given if at is None else replace(given, parent_span_id=at.span_id)

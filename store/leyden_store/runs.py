@@ -237,14 +237,19 @@ def new_id() -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
+def in_order(spans: Iterable[SpanKey]) -> list[SpanKey]:
+    """Each span once, sorted. As they come they mostly are, since so they lie in the store: a set would lose that."""
+    return sorted(dict.fromkeys(spans))
+
+
 def spans_hash(spans: Iterable[SpanKey]) -> str:
     """SHA-256 of a set of spans, whatever their order."""
-    return hashlib.sha256("\n".join(f"{t}:{s}" for t, s in sorted(set(spans))).encode()).hexdigest()
+    return hashlib.sha256("\n".join(f"{t}:{s}" for t, s in in_order(spans)).encode()).hexdigest()
 
 
 def record_lineage(connection: Connection, kind: str, subject_id: str, spans: Iterable[SpanKey]) -> None:
     """Record which spans a run or a data set was made of."""
-    keys = sorted(set(spans))
+    keys = in_order(spans)
     of = {"Kind": pa.repeat(kind, len(keys)), "SubjectId": pa.repeat(subject_id, len(keys))}
     named = {
         "TraceId": pa.array([t for t, _ in keys], pa.string()),

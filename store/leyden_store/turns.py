@@ -31,7 +31,7 @@ class DropReason(StrEnum):
     """It looks like an LLM call but no dialect knows its attributes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Usage:
     """Tokens of one call, None where the capture does not say.
 

@@ -57,7 +57,9 @@ def read_text(text: str, shape: Shape) -> tuple[str, dict[str, Any], list[dict[s
     Gives the key of the list, the object's other fields and the items' messages, or None where the text is no JSON of
     that shape. Raises what reading an item raises.
     """
-    known = _memory.texts.setdefault(shape, deque(maxlen=_REMEMBERED))
+    known = _memory.texts.get(shape)
+    if known is None:
+        known = _memory.texts[shape] = deque(maxlen=_REMEMBERED)
     found = None
     try:
         for earlier in known:

@@ -14,6 +14,8 @@ from typing import Any, TypeGuard
 from leyden_store.dialects._values import Unreadable, listed, mapping, plain, text
 
 _FINISH = {
+    "stop": "stop",
+    "length": "length",
     "tool_call": "tool_calls",
     "tool_calls": "tool_calls",
     "tool-calls": "tool_calls",

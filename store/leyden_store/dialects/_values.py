@@ -15,6 +15,9 @@ Pairs = tuple[tuple[Any, ...], ...]
 """One item of a flattened list: (path, value) pairs."""
 
 
+_decode = json.JSONDecoder().decode
+
+
 class Unreadable(Exception):
     """An LLM span's content is broken. `attribute` says where, `why` what is wrong with it."""
 
@@ -34,10 +37,10 @@ def parsed(attributes: Attributes, key: str) -> Any:
         if not value:
             return None
         try:
-            return json.loads(value)
+            return _decode(value)
         except ValueError as error:
             raise Unreadable(key, f"no JSON ({error})") from None
-    return plain(value)
+    return value if value is None else plain(value)
 
 
 def plain(value: Any) -> Any:

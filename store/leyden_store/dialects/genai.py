@@ -44,19 +44,22 @@ def read(span: Span) -> Call:
     outputs = output_messages(attributes)
     reasons = parsed_or_text(attributes, "gen_ai.response.finish_reasons")
     reasons = [reasons] if isinstance(reasons, str) else list(reasons) if isinstance(reasons, Sequence) else []
-    if is_responses_api(span):
+    responses_api = is_responses_api(span)
+    if responses_api:
         messages = join_assistant(messages)
         outputs = join_outputs(outputs)
     finished = [
         finish_reason(reasons[i] if i < len(reasons) else None) or finish_reason(reason)
         for i, (_, reason) in enumerate(outputs)
     ]
-    if is_responses_api(span) and outputs and outputs[0][0].get("tool_calls"):
+    if responses_api and outputs and outputs[0][0].get("tool_calls"):
         finished = ["tool_calls"]
     provider = text(first(attributes, "gen_ai.provider.name", "gen_ai.system"))
     if provider and provider.startswith(_SAY_STOP):
         finished = [_called(spoken, reason) for (spoken, _), reason in zip(outputs, finished, strict=True)]
-    choices = [{**spoken, "finish_reason": finished[i]} for i, (spoken, _) in enumerate(outputs)][1:]
+    choices = [
+        {**spoken, "finish_reason": reason} for (spoken, _), reason in zip(outputs[1:], finished[1:], strict=True)
+    ]
     return Call(
         dialect=NAME,
         messages=messages,
