@@ -50,8 +50,8 @@ def clustered(statement: str, cluster: str, shared_out: frozenset[str]) -> list[
         return [f"{view[1]} {on} TO {target} AS\n{view[3] if landing else _local(view[3], shared_out)}"]
     if alter and alter[1] in shared_out:
         made = [f"ALTER TABLE {alter[1]}_local {on} {alter[2]}"]
-        added = [line for line in alter[2].splitlines() if "ADD COLUMN" in line]
-        columns = [re.sub(r" CODEC\(.*", "", line.strip()).rstrip(",") for line in added]
+        changed = [line for line in alter[2].splitlines() if re.search(r"\b(ADD|DROP) COLUMN\b", line)]
+        columns = [re.sub(r" CODEC\(.*", "", line.strip()).rstrip(",") for line in changed]
         if columns:
             made.append(f"ALTER TABLE {alter[1]} {on} {', '.join(columns)}")
         return made

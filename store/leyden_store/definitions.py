@@ -165,9 +165,10 @@ def _widen(connection: Connection, name: str, statement: str) -> list[str]:
 
 
 def _columns(connection: Connection, table: str) -> dict[str, str]:
+    # What is worked out from others is no column that rows arrive with: as an ordinary one it would arrive empty.
     rows = connection.rows(
         "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
-        " ORDER BY position",
+        " AND default_kind != 'MATERIALIZED' ORDER BY position",
         {"table": table},
     )
     return {row["name"]: row["type"] for row in rows}

@@ -46,6 +46,9 @@ _AHEAD = 2
 """Batches asked for beyond the one that is worked on: two are worked on at once where there is a process beside, and
 while Python works an answer of the engine waits for its turn."""
 
+_WHOLE_ID = 32
+"""Digits of a trace id."""
+
 
 class LightningStore:
     """Spans and what is made of them, in chDB or ClickHouse.
@@ -168,7 +171,9 @@ class LightningStore:
 
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
-        found = self.connection.rows(sql.query("trace"), {"trace": trace_id.lower()})
+        digits = trace_id.lower()
+        found = self._when("trace", digits) if len(digits) == _WHOLE_ID else []
+        found = found or self._when("traces_beginning", digits)
         trace_ids = sorted(row["rollout_id"] for row in found)
         if not trace_ids:
             raise TraceNotFound(f"no span of trace {trace_id!r} is stored; list traces with: leyden traces")
@@ -284,6 +289,10 @@ class LightningStore:
         """Merge every table's parts now, folding retried spans away."""
         for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards", "otel_logs"):
             self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
+
+    def _when(self, query: str, digits: str) -> Batch:
+        """Of which traces these are the digits, and when they were: by `queries/{query}.sql`."""
+        return self.connection.rows(sql.query(query), {"trace": digits})
 
     def _parcels(self, selection: Selection, cut: Cut, skip: int = 0) -> Iterator[Parcel]:
         chosen, prices = self._chosen_spans(selection), self.prices.table()

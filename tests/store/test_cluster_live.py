@@ -24,7 +24,7 @@ from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
 from leyden_store.selection import Selection
-from leyden_store.spans import Span
+from leyden_store.spans import AttributeValue, Span
 from leyden_store.turns import PostedReward
 from tests.support.clickhouse_server import ClickHouseServer, Unavailable, free_port
 from tests.support.otlp_making import chat, make
@@ -199,6 +199,20 @@ def test_turns_sessions_search_and_selections_reach_both_shards(filled: list[Lig
         assert rewards == {f"r{number}": number / TRACES for number in range(1, TRACES, 4)}
         assert len(store.list_sessions(limit=100).rows) == 8
         assert [row["rollout_id"] for row in store.search("answer 17").rows] == ["r17"]
+
+
+def test_what_dashboards_count_by_is_worked_out_for_either_shard(filled: list[LightningStore]) -> None:
+    tool: dict[str, AttributeValue] = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    for half, store in enumerate(filled):
+        writer = OtlpWriter(store.connection)
+        spans = [make(1, trace=TRACES + number, attributes=tool) for number in range(half, TRACES, 2)]
+        writer.write(delimited([encode_traces(spans)]), token=f"tools {half}")
+        writer.close()
+    for store in filled:
+        asked = (
+            "SELECT ToolName, count() AS n FROM otel_traces FINAL WHERE Operation = 'execute_tool' GROUP BY ToolName"
+        )
+        assert store.connection.rows(asked) == [{"ToolName": "search", "n": TRACES}]
 
 
 @pytest.mark.skipif("LEYDEN_TEST_KEEPER" not in os.environ, reason="LEYDEN_TEST_KEEPER names no Keeper")

@@ -17,11 +17,16 @@ FROM
     FROM
     (
         SELECT
-            ServiceName, AgentName, Operation, Model, if(Operation = 'execute_tool', {tool}, '') AS tool,
-            count() AS spans, sum(Duration) AS ns, countIf(StatusCode = 'Error') AS failed
-        FROM otel_traces FINAL
-        PREWHERE {spans}
-        GROUP BY ServiceName, AgentName, Operation, Model, tool
+            any(s.ServiceName) AS ServiceName, any(s.AgentName) AS AgentName, any(s.Operation) AS Operation,
+            any(s.Model) AS Model, any(s.ToolName) AS ToolName,
+            count() AS spans, sum(s.Duration) AS ns, countIf(s.StatusCode = 'Error') AS failed
+        FROM
+        (
+            SELECT ServiceName, AgentName, Operation, Model, ToolName, Duration, StatusCode, {kind} AS kind
+            FROM otel_traces FINAL
+            PREWHERE {spans}
+        ) AS s
+        GROUP BY s.kind
     )
 )
 GROUP BY id

@@ -1,5 +1,5 @@
 -- Agents and tools, Tool error rate.
-SELECT $__timeInterval(Timestamp) AS time, {tool} AS tool, countIf(StatusCode = 'Error') / count() AS errors
+SELECT $__timeInterval(Timestamp) AS time, ToolName AS tool, countIf(StatusCode = 'Error') / count() AS errors
 FROM otel_traces FINAL
 PREWHERE {spans}
     AND Operation = 'execute_tool'

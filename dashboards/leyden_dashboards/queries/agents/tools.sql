@@ -1,6 +1,6 @@
 -- Agents and tools, Tools by name.
 SELECT
-    {tool} AS "Tool",
+    ToolName AS "Tool",
     count() AS "Calls",
     countIf(StatusCode = 'Error') AS "Errors",
     "Errors" / "Calls" AS "Error rate",

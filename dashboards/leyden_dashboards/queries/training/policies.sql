@@ -1,25 +1,13 @@
--- Training, Policy versions.
+-- Training, Policy versions. Calls are those of the time range; rewards those of the rollouts they belong to.
 SELECT
     p.policy AS "Policy version",
-    uniqExact(t.rollout) AS "Rollouts",
-    sum(p.calls) AS "LLM calls",
-    avg(t.reward) AS "Reward",
-    any(l.logprob) AS "Log-probability",
-    min(p.first) AS "First call",
-    max(p.last) AS "Last call"
-FROM ({policy_traces}) AS p
-INNER JOIN ({rewarded_traces}) AS t ON t.trace = p.trace
-LEFT JOIN
-(
-    SELECT
-        PolicyVersion AS policy,
-        toNullable(sum(arraySum(ResponseLogprobs)) / sum(length(ResponseLogprobs))) AS logprob
-    FROM otel_traces FINAL
-    PREWHERE {llm_spans}
-        AND PolicyVersion != ''
-        AND notEmpty(ResponseLogprobs)
-    GROUP BY policy
-) AS l ON l.policy = p.policy
-GROUP BY p.policy
+    r.rollouts AS "Rollouts",
+    p.calls AS "LLM calls",
+    r.reward AS "Reward",
+    p.logprob AS "Log-probability",
+    p.first AS "First call",
+    p.last AS "Last call"
+FROM ({policy_calls}) AS p
+INNER JOIN ({policy_rewards}) AS r ON r.policy_id = p.policy_id
 ORDER BY "First call" DESC
 LIMIT 200

@@ -16,25 +16,8 @@ FROM
     FROM
     (
         SELECT s.policy AS policy, s.first AS first, s.logprob AS logprob, s.tokens AS tokens, r.reward AS reward
-        FROM
-        (
-            SELECT
-                toString(PolicyVersion) AS policy,
-                min(Timestamp) AS first,
-                sum(arraySum(ResponseLogprobs)) / nullIf(sum(length(ResponseLogprobs)), 0) AS logprob,
-                toNullable(avg(OutputTokens)) AS tokens
-            FROM otel_traces FINAL
-            PREWHERE {llm_spans}
-                AND PolicyVersion != ''
-            GROUP BY policy
-        ) AS s
-        LEFT JOIN
-        (
-            SELECT p.policy AS policy, toNullable(avg(t.reward)) AS reward
-            FROM ({policy_traces}) AS p
-            INNER JOIN ({rewarded_traces}) AS t ON t.trace = p.trace
-            GROUP BY policy
-        ) AS r ON r.policy = s.policy
+        FROM ({policy_calls}) AS s
+        LEFT JOIN ({policy_rewards}) AS r ON r.policy_id = s.policy_id
     )
     WINDOW versions AS (ORDER BY first, policy ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)
 )
