@@ -5,7 +5,9 @@
 Each arm is a process of its own with a real openai client, whose transport answers at once from memory. The arms take
 turns of some calls each, in one run, and what a call takes without any instrumentation is subtracted. Spans go to a
 sink on 127.0.0.1, which reads and forgets them. `genai` is opentelemetry-instrumentation-genai-openai under the stock
-SDK with its defaults and content on; the others are the same program under Leyden's environment variables alone.
+SDK with its defaults and content on; the others are the same program under Leyden's environment variables alone. All
+but `hosted model` call a server on a private address, which is told by headers what a call is part of, and in the end
+is asked for token ids: a longer reply, which the program has to parse.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ CALLS = 5
 ARMS: dict[str, dict[str, str]] = {
     "none": {},
     "genai": {},
+    "leyden, hosted model": {"OPENAI_BASE_URL": "https://api.example.com/v1"},
     "leyden, no token ids": {"LEYDEN_TOKEN_IDS": "off"},
     "leyden, default": {},
     "leyden, traceloop": {"LEYDEN_OPENAI_INSTRUMENTATION": "traceloop"},
@@ -65,8 +68,9 @@ class Arm:
     def __init__(self, name: str, url: str) -> None:
         env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LEYDEN_", "PYTHONPATH"))}
         env |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OPENAI_API_KEY": "none", "PYTHONHASHSEED": "0"}
+        env |= {"OPENAI_BASE_URL": "http://localhost/v1"} | ARMS[name]
         if name.startswith("leyden"):
-            env = environment(env | ARMS[name], endpoint=url, rollout_id="bench")
+            env = environment(env, endpoint=url, rollout_id="bench")
         command = [sys.executable, __file__, "--worker", "genai" if name == "genai" else "plain"]
         self._process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -102,7 +106,7 @@ def worker(instrument: bool) -> int:
         body = bodies[count, b'"return_token_ids"' in request.content]
         return httpx2.Response(200, content=body, headers={"content-type": "application/json"})
 
-    client = OpenAI(base_url="http://localhost/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(reply)))
+    client = OpenAI(http_client=httpx2.Client(transport=httpx2.MockTransport(reply)))
     for line in sys.stdin:
         kind, calls = json.loads(line)
         count, length = CONVERSATIONS[kind]

@@ -19,7 +19,7 @@ import wrapt
 from opentelemetry import context, propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from leyden_instrumentation import prompt_ids, records, settings, spans, tools
+from leyden_instrumentation import bodies, records, settings, spans, tools
 from leyden_instrumentation.api_keys import keys
 from leyden_instrumentation.exchange import Exchange
 from leyden_instrumentation.exchange_messages import MessagesExchange
@@ -73,9 +73,11 @@ def _hooks() -> dict[tuple[str, str], Callable[..., Any]]:
 
 
 def _build_request(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
-    guarded(_before, client, args[0] if args else kwargs["options"])
+    options = args[0] if args else kwargs["options"]
+    span = guarded(_before, client, options)
     request = wrapped(*args, **kwargs)
-    guarded(_sign, request)
+    if span is not None:
+        guarded(_sent, span, options, request)
     return request
 
 
@@ -96,32 +98,33 @@ def _should_retry(wrapped: Any, client: Any, args: Any, kwargs: Any) -> Any:
     return guarded(_refused, client, response) or wrapped(*args, **kwargs)
 
 
-def _before(client: Any, options: Any) -> None:
-    """A request goes out: the results it brings end tool calls, and it asks for token ids."""
+def _before(client: Any, options: Any) -> Span | None:
+    """A request is made: the results it brings end tool calls, and it asks for token ids. Its span, if it has one."""
     keys.learn(getattr(client, "api_key", None))
+    span = _call_span(options.url)
     body = options.json_data
-    span = _call_span(options.url) if isinstance(body, dict) else None
-    if span is None:
-        return
-    tools.memory.answer(body, span)
-    records.asked(span, options.url, body)
-    # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
-    url = _base_url(client)
-    asking = with_fields(options.url, url.host, str(url), body, options.extra_json)
-    if asking is not None:
-        options.json_data = asking
+    if span is not None and isinstance(body, dict):
+        tools.memory.answer(body, span)
+        records.asked(span, options.url, body)
+        # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
+        asking = with_fields(options.url, _base_url(client), body, options.extra_json)
+        if asking is not None:
+            options.json_data = asking
+    return span
 
 
-def _sign(request: Any) -> None:
-    """Tell a server that records its calls too what they are part of. Headers that the program sets stay."""
-    if not is_private(request.url.host):
-        return
-    span = _call_span(request.url.path)
-    if span is not None:
+def _sent(span: Span, options: Any, request: Any) -> None:
+    """It goes out. A server that may record its calls too is told what they are part of."""
+    records.sent(span, options.url, request)
+    if is_private(request.url.host):
         carrier: dict[str, str] = {}
-        propagate.inject(carrier, trace.set_span_in_context(span))
+        # The span is the current one, or stands for a child that the current one will have.
+        propagate.inject(carrier)
+        # Headers that the program sets stay. Seen so, they are not decoded, each and every one.
+        own = {name.lower() for name, _ in request.headers.raw}
         for name, value in carrier.items():
-            request.headers.setdefault(name, value)
+            if name.lower().encode() not in own:
+                request.headers[name] = value
 
 
 def _base_url(client: Any) -> Any:
@@ -145,13 +148,13 @@ def _after(client: Any, call: dict[str, Any]) -> None:
         return
     added = body.added if isinstance(body, AskingBody) else frozenset()
     version = next((v.decode() for k, v in response.headers.raw if k.lower() == _VERSION), None)
-    ours = "return_token_ids" in added and options.url.endswith("/chat/completions")
-    prompt = prompt_ids.cut(response) if ours else None
     streamed = bool(call.get("stream"))
-    exchange = Exchange(span, context.get_current(), added, version, streamed=streamed, prompt=prompt)
-    _exchanges[response] = exchange
-    if exchange.recorded:
-        records.answered(span, exchange.said)
+    prompt = None
+    if added and not streamed:
+        prompt = bodies.cut(response) if options.url.endswith("/chat/completions") else None
+        bodies.quicken(response)
+    current = context.get_current()
+    _exchanges[response] = Exchange(span, current, added, version, streamed=streamed, prompt=prompt)
 
 
 def _call_span(path: str) -> Span | None:
@@ -159,7 +162,8 @@ def _call_span(path: str) -> Span | None:
     current = trace.get_current_span()
     if not current.is_recording():
         return None
-    span = current if spans.is_llm(current) else stand_in(current, path)
+    known = spans.is_llm(current) or spans.is_embedding(current)
+    span = current if known else stand_in(current, path)
     return None if span is INVALID_SPAN else span
 
 

@@ -19,7 +19,6 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from leyden_instrumentation import identity, native, program, redaction, settings
 from leyden_instrumentation.delivery import DeliveryProcessor
 from leyden_instrumentation.process import Process
-from leyden_instrumentation.prompt_ids import PackingExporter
 from leyden_instrumentation.redaction import RedactingExporter
 from leyden_instrumentation.stamping import StampingProcessor
 
@@ -43,7 +42,7 @@ class LeydenConfigurator(_OTelSDKConfigurator):
         deliveries: list[DeliveryProcessor] = []
 
         def deliver(exporter: SpanExporter) -> DeliveryProcessor:
-            deliveries.append(DeliveryProcessor(PackingExporter(RedactingExporter(exporter, redactor))))
+            deliveries.append(DeliveryProcessor(RedactingExporter(exporter, redactor)))
             return deliveries[-1]
 
         if os.environ.get("OTEL_CONFIG_FILE"):

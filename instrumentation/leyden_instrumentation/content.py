@@ -41,6 +41,14 @@ def of_request(body: Mapping[str, Any]) -> dict[str, str]:
     return found | {TOOLS: written(tools)} if tools else found
 
 
+def of_embedding(body: Mapping[str, Any]) -> dict[str, str]:
+    """The attribute that tells which texts a request has embedded; token ids, which some send instead, are none."""
+    given = body.get("input")
+    texts = [text for text in (given if isinstance(given, list | tuple) else [given]) if isinstance(text, str)]
+    messages = [{"role": "user", "parts": [{"type": "text", "content": text}]} for text in texts]
+    return {INPUT: written(messages)} if messages else {}
+
+
 def of_response(reply: Mapping[str, Any]) -> dict[str, str]:
     """The attribute that tells what a reply of the Responses API says: its items, as parts of one message."""
     parts = [part for item in _mappings(reply.get("output")) for part in _parts_of_item(item)]

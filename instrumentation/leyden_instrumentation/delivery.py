@@ -13,8 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from leyden_instrumentation.folding import folds
@@ -107,9 +106,6 @@ class DeliveryProcessor(SpanProcessor):
         self._closed = False
         self._start_worker()
         os.register_at_fork(after_in_child=self._start_worker)
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        self._batch.on_start(span, parent_context)
 
     def on_end(self, span: ReadableSpan) -> None:
         if not self._closed and not folds.is_folded(span):

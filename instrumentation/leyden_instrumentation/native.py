@@ -36,8 +36,9 @@ def register() -> None:
 
 def notice(span: Span) -> None:
     """A span starts. An MCP server's handling of a tool call is no second execution where the caller's is recorded."""
-    have = span.attributes or {}
-    if span.kind is SpanKind.SERVER and "mcp.method.name" in have and span.parent is not None and span.parent.is_remote:
+    if span.kind is not SpanKind.SERVER or span.parent is None or not span.parent.is_remote:
+        return
+    if "mcp.method.name" in (span.attributes or {}):
         with suppress(KeyError, TypeError):
             del span._attributes["gen_ai.operation.name"]  # type: ignore[union-attr]
 

@@ -1,8 +1,9 @@
 """OpenTelemetry's instrumentation of the openai client, and what is added so that nothing is missing under it.
 
 It makes the spans of chat, the Responses API and embeddings. The words of a chat are written by our hooks (`records`),
-which have them from the wire, for less time and whole, so it is told to leave them. What it does not know (completions
-of old, assistants, images, realtime, `.parse` before openai 1.92), OpenLLMetry's records, where that is installed.
+which have them from the wire, for less time and whole, so it is told to leave them. It has none of what is embedded:
+those are ours too. What it does not know (completions of old, assistants, images, realtime, `.parse` before openai
+1.92), OpenLLMetry's records, where that is installed.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.util.types import AttributeValue
+
 _NONE: Mapping[str, Any] = {}
 _LLM_OPERATIONS = frozenset({"chat", "text_completion", "generate_content", "responses"})
 
@@ -13,7 +16,9 @@ def attributes(span: object) -> Mapping[str, Any]:
     """The attributes of a span of the SDK (or a proxy of one); none of a span that records nothing."""
     # OpenInference's proxy holds a span's kind back until it ends.
     held_back = getattr(span, "_self_important_attributes", None)
-    have = getattr(span, "attributes", None)
+    own = getattr(span, "_attributes", None)
+    # The SDK's views of a span's attributes cost more than what is asked of them here.
+    have = own._dict if isinstance(own, BoundedAttributes) else getattr(span, "attributes", None)
     if held_back:
         return {**(have or {}), **held_back}
     return _NONE if have is None else have
@@ -29,6 +34,11 @@ def is_llm(span: object) -> bool:
     )
 
 
+def is_embedding(span: object) -> bool:
+    """Whether OpenTelemetry's instrumentations made this span for texts that a model embeds."""
+    return attributes(span).get("gen_ai.operation.name") == "embeddings"
+
+
 def is_tool(span: object) -> bool:
     """Whether somebody recorded the execution of a tool as this span."""
     have = attributes(span)
@@ -39,16 +49,11 @@ def is_tool(span: object) -> bool:
     )
 
 
-def write_at_end(span: object, found: Mapping[str, Any]) -> None:
-    """Put attributes on a span that is about to be handed to processors as ended."""
-    # The SDK seals attributes before its last hook, and offers no other; this mapping is what it exports.
-    sealed = span._attributes  # type: ignore[attr-defined]
-    if sealed.max_value_len is None:
-        # What is ours needs none of its cleaning, which looks at each logprob by itself.
-        sealed._dict.update(found)
-        return
-    sealed._immutable = False
-    try:
-        sealed.update(found)
-    finally:
-        sealed._immutable = True
+def add(span: Any, found: Mapping[str, AttributeValue]) -> None:
+    """Put on a span of the SDK that just starts, and that nobody else has yet, what it does not say itself."""
+    own: BoundedAttributes = span._attributes
+    if own.max_value_len is None:
+        for name, value in found.items():
+            own._dict.setdefault(name, value)
+    else:
+        span.set_attributes({name: value for name, value in found.items() if name not in own})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from opentelemetry import context
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.trace import Span, SpanProcessor
 
-from leyden_instrumentation import identity, native, prompts, records, tool_messages, tools
+from leyden_instrumentation import identity, native, prompts, records, spans, tool_messages, tools
 from leyden_instrumentation.folding import folds
 from leyden_instrumentation.guarding import guarded
 
@@ -21,17 +22,16 @@ class StampingProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         # A process sees few identities, and each of them on every span of a rollout.
-        said = self._stamp(identity.from_context(parent_context)) | prompts.attributes(parent_context)
+        ctx = context.get_current() if parent_context is None else parent_context
         # What whoever made the span says of it wins over what its surroundings say.
-        given = span.attributes or {}
-        span.set_attributes({k: v for k, v in said.items() if k not in given})
+        spans.add(span, prompts.attributes(ctx))
+        spans.add(span, self._stamp(identity.from_context(ctx)))
         native.notice(span)
-        folds.notice(span, parent_context)
+        folds.notice(span, ctx)
         tools.memory.notice(span)
 
     def _on_ending(self, span: Span) -> None:
-        guarded(records.end, span)
-
-    def on_end(self, span: ReadableSpan) -> None:
         tools.memory.notice(span)
         guarded(tool_messages.notice, span)
+        # Last: what looks at attributes from here on has them made.
+        guarded(records.end, span)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from leyden_instrumentation import settings
@@ -90,26 +90,35 @@ def _end(path: str) -> str:
     return next((end for end in _FIELDS if path.endswith(end)), "")
 
 
+@cache
+def _mode() -> str:
+    """What the environment of this process asks for."""
+    return settings.token_ids_mode()
+
+
 def asked_in(body: bytes) -> bool:
     """Whether a request's body asks for token ids."""
     return any(field in body for field in _ASKED)
 
 
-def with_fields(path: str, host: str, base_url: str, body: Mapping[str, Any], extra: Any) -> AskingBody | None:
-    """The body with our fields, or None where the server is not to be asked. Fields the program sets stay."""
+def with_fields(path: str, base_url: Any, body: Mapping[str, Any], extra: Any) -> AskingBody | None:
+    """The body with our fields, or None where the server is not to be asked. Fields the program sets stay.
+
+    base_url: the client's, a URL of httpx
+    """
     end = _end(path)
-    mode = settings.token_ids_mode() if end else "off"
-    if mode == "off" or (mode == "auto" and not is_private(host)):
+    mode = _mode() if end else "off"
+    if mode == "off" or (mode == "auto" and not is_private(base_url.host)):
         return None
-    if not servers.wants(base_url + end) or body.get("background"):
+    known_as = str(base_url) + end
+    if not servers.wants(known_as) or body.get("background"):
         return None
-    wanted = _FIELDS[end]
     own = extra if isinstance(extra, Mapping) else {}
-    missing = {name: value for name, value in wanted.items() if name not in body and name not in own}
+    missing = {name: value for name, value in _FIELDS[end].items() if name not in body and name not in own}
     if not missing:
         return None
     asking = AskingBody({**body, **missing})
-    asking.added, asking.endpoint = frozenset(missing), base_url + end
+    asking.added, asking.endpoint = frozenset(missing), known_as
     return asking
 
 

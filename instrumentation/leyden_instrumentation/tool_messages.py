@@ -26,9 +26,11 @@ _SCOPES = (
 def notice(span: ReadableSpan) -> None:
     """A span has ended: the results that its call brought end tools, and what its reply asks for is waited for."""
     scope = span.instrumentation_scope
+    if scope is None or scope.name not in _SCOPES:
+        return
     have = span.attributes or {}
     asked, replied = have.get(content.INPUT), have.get(content.OUTPUT)
-    if scope is None or scope.name not in _SCOPES or not isinstance(asked, str):
+    if not isinstance(asked, str):
         return
     conversation = _Conversation()
     # A history grows, and is read again with every call: only where something waits for it, or calls without ids count.

@@ -13,15 +13,24 @@ from opentelemetry.sdk.trace import Span, TracerProvider
 
 from leyden_instrumentation import exact_arguments, tools
 from leyden_instrumentation.exchange import Exchange
+from leyden_instrumentation.stamping import StampingProcessor
 
 ADDED = frozenset({"return_token_ids", "logprobs"})
-TRACER = TracerProvider(shutdown_on_exit=False).get_tracer("test")
+PROVIDER = TracerProvider(shutdown_on_exit=False)
+PROVIDER.add_span_processor(StampingProcessor())
+TRACER = PROVIDER.get_tracer("test")
 
 
 def start() -> Span:
     span = TRACER.start_span("chat")
     assert isinstance(span, Span)
     return span
+
+
+def told(span: Span) -> dict[str, Any]:
+    """What there is on the span once it has ended."""
+    span.end()
+    return dict(span.attributes or {})
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +63,7 @@ def test_a_reply_parsed_twice_is_counted_once() -> None:
         "policy_version": "v2",
     }
     seen = [exchange.read(reply), exchange.read(reply)]
-    assert span.attributes == {
+    assert told(span) == {
         "leyden.prompt_token_ids": (1, 2),
         "leyden.response_token_ids": (3,),
         "leyden.response_logprobs": (-1.0,),
@@ -84,9 +93,9 @@ def test_however_a_stream_is_cut_its_ids_and_logprobs_join(pieces: list[list[int
         choice = {"index": 0, "delta": {}, "token_ids": ids, "logprobs": logprobs(values), "finish_reason": end}
         exchange.read({"choices": [choice]})
     joined = tuple(i for ids in pieces for i in ids)
-    assert span.attributes is not None
-    assert span.attributes.get("leyden.response_token_ids", ()) == joined
-    assert span.attributes.get("leyden.response_logprobs", ()) == tuple(-i / 7 for i in joined)
+    attributes = told(span)
+    assert attributes.get("leyden.response_token_ids", ()) == joined
+    assert attributes.get("leyden.response_logprobs", ()) == tuple(-i / 7 for i in joined)
 
 
 @pytest.mark.parametrize("given_logprobs", [[-1.0], [-1.0, -2.0, -3.0], [-1.0, None]])
@@ -100,7 +109,7 @@ def test_logprobs_that_do_not_line_up_are_left_out(given_logprobs: list[Any]) ->
         "logprobs": logprobs(given_logprobs),
     }
     Exchange(span, context.get_current()).read({"choices": [choice]})
-    assert span.attributes == {"leyden.response_token_ids": (1, 2)}
+    assert told(span) == {"leyden.response_token_ids": (1, 2)}
 
 
 def test_text_completions_have_their_own_names() -> None:
@@ -114,7 +123,7 @@ def test_text_completions_have_their_own_names() -> None:
         "logprobs": {"token_logprobs": [-0.5]},
     }
     Exchange(span, context.get_current()).read({"object": "text_completion", "choices": [choice]})
-    assert span.attributes == {
+    assert told(span) == {
         "leyden.prompt_token_ids": (1,),
         "leyden.response_token_ids": (2,),
         "leyden.response_logprobs": (-0.5,),
@@ -156,7 +165,7 @@ def test_arguments_are_told_to_the_letter_where_reading_them_would_change_them(s
         exchange.read(
             {"choices": [{"index": 0, "finish_reason": "tool_calls" if number == len(pieces) else None} | said]}
         )
-    assert json.loads(str((span.attributes or {})[exact_arguments.ATTRIBUTE])) == {"call_1": SPACED}
+    assert json.loads(str(told(span)[exact_arguments.ATTRIBUTE])) == {"call_1": SPACED}
 
 
 def test_without_content_arguments_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +173,8 @@ def test_without_content_arguments_are_not_told(monkeypatch: pytest.MonkeyPatch)
     span = start()
     call = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": SPACED}
     Exchange(span, context.get_current()).read({"id": "resp_1", "output": [call]})
-    assert not span.attributes
+    assert not told(span)
     monkeypatch.delenv("LEYDEN_CAPTURE_CONTENT")
+    span = start()
     Exchange(span, context.get_current()).read({"id": "resp_1", "output": [call]})
-    assert dict(span.attributes or {}) == {exact_arguments.ATTRIBUTE: json.dumps({"call_1": SPACED})}
+    assert told(span) == {exact_arguments.ATTRIBUTE: json.dumps({"call_1": SPACED})}

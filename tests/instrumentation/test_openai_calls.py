@@ -214,6 +214,26 @@ def test_what_the_default_does_not_know_is_recorded_all_the_same(
     assert "Hello there" in azure.attributes["gen_ai.output.messages"]
 
 
+@pytest.mark.parametrize("content", [True, False])
+def test_embedded_texts_are_told_and_go_with_content(
+    content: bool, recorded: dict[str, str], run: Run, sink: OtlpSink
+) -> None:
+    program = """
+        from openai import OpenAI
+        for given in ("one text", ["two", "texts"], [[1, 2], [3]]):
+            OpenAI().embeddings.create(model="fake-embed", input=given)
+    """
+    off = {} if content else {"LEYDEN_CAPTURE_CONTENT": "false"}
+    with CaptureServer() as server:
+        done = run(program, env=recorded | {"OPENAI_BASE_URL": server.url} | off)
+    assert done.returncode == 0, done.stderr
+    calls = sink.spans[1:]
+    assert [span.attributes["gen_ai.operation.name"] for span in calls] == ["embeddings"] * 3
+    told = [json.loads(span.attributes.get("gen_ai.input.messages", "[]")) for span in calls]
+    texts = [[message["parts"][0]["content"] for message in messages] for messages in told]
+    assert texts == ([["one text"], ["two", "texts"], []] if content else [[], [], []])
+
+
 def test_ids_wait_as_text_and_arrive_as_ids(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
     """Those of a prompt are cut out of the reply before the program parses it, whichever way it reads it."""
     program = """

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from httpx import URL
 
+from leyden_instrumentation import settings, token_fields
 from leyden_instrumentation.token_fields import Servers, is_private, with_fields
 
 CHAT = "/chat/completions"
+LOCAL, PUBLIC = URL("http://localhost/v1/"), URL("https://api.openai.com/v1/")
 
 
 @pytest.mark.parametrize(
@@ -25,13 +28,13 @@ def test_public_hosts_are_not(host: str) -> None:
 
 def test_only_what_the_program_leaves_open_is_added() -> None:
     body = {"messages": [], "logprobs": False}
-    asking = with_fields(CHAT, "localhost", "http://localhost/v1/", body, None)
+    asking = with_fields(CHAT, LOCAL, body, None)
     assert asking is not None
     assert (dict(asking), asking.added) == (body | {"return_token_ids": True}, {"return_token_ids"})
     assert body == {"messages": [], "logprobs": False}
-    assert with_fields(CHAT, "localhost", "u", body, {"return_token_ids": False}) is None
-    assert with_fields("/embeddings", "localhost", "u", {}, None) is None
-    assert with_fields(CHAT, "api.openai.com", "u", {}, None) is None
+    assert with_fields(CHAT, LOCAL, body, {"return_token_ids": False}) is None
+    assert with_fields("/embeddings", LOCAL, {}, None) is None
+    assert with_fields(CHAT, PUBLIC, {}, None) is None
 
 
 @pytest.mark.parametrize(
@@ -43,8 +46,9 @@ def test_the_switch_decides(
 ) -> None:
     monkeypatch.setenv("LEYDEN_TOKEN_IDS", mode)
     monkeypatch.setenv("LEYDEN_CAPTURE_CONTENT", content)
-    assert (with_fields(CHAT, "localhost", "u", {}, None) is not None) is private
-    assert (with_fields(CHAT, "api.openai.com", "u", {}, None) is not None) is public
+    monkeypatch.setattr(token_fields, "_mode", settings.token_ids_mode)  # which a process asks once
+    assert (with_fields(CHAT, LOCAL, {}, None) is not None) is private
+    assert (with_fields(CHAT, PUBLIC, {}, None) is not None) is public
 
 
 def test_a_server_that_answers_only_without_the_fields_is_not_asked_again() -> None:
