@@ -20,8 +20,8 @@ from leyden_store.turns import PostedReward, Rollout
 
 _ROLLOUTS = 1024
 """The most rollouts in a batch."""
-_TOKENS = 1 << 22
-"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top.
+_TOKENS = 3 << 20
+"""A batch ends with the rollout that brings its tokens here: some 12 MB of ids, and the largest rollout on top.
 
 Fewer would be dearer: planning the query costs as much as a thousand rows.
 """
