@@ -27,6 +27,7 @@ class Auditor:
         self._waiting: list[Entry] = []
         self._lost = 0
         self._lock = threading.Lock()
+        self._storing = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leyden-audit", daemon=True)
 
@@ -52,6 +53,11 @@ class Auditor:
 
     def flush(self) -> None:
         """Store what waits, now. What cannot be stored waits on; what is lost in the end is said in the log."""
+        # Who asks also waits for what another thread is just storing.
+        with self._storing:
+            self._store()
+
+    def _store(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         if not waiting:
