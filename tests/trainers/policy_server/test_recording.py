@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leyden.demo.agent import TOOLS
@@ -258,6 +258,7 @@ ANYTHING: st.SearchStrategy[Any] = st.deferred(
     body=st.dictionaries(FIELDS, ANYTHING, max_size=5),
     parts=st.lists(st.dictionaries(FIELDS, ANYTHING, max_size=5), max_size=3),
 )
+@example(path="/chat/completions", body={"n": 2**62}, parts=[{"choices": [{"index": 0}]}])
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_said_a_span_is_written_and_the_client_answered(path: str, body: Any, parts: Any) -> None:
     recording = Recording(Caller(), "0" * 32, path, body, "openai", None, "a-key-of-some-length", parts=parts)

@@ -60,8 +60,10 @@ def spans_of(recording: Recording) -> Iterator[Span]:
         told.add(part)
     prompts = messages.prompts(recording.path, recording.body)
     each = max(1, count(recording.body.get("n")) or 1)
+    choices = sorted(told.choices.items())
     for place, prompt in enumerate(prompts):
-        chosen = [told.choices[i] for i in range(place * each, (place + 1) * each) if i in told.choices]
+        # Looked for among those that came: a request may ask for any number.
+        chosen = [choice for index, choice in choices if index // each == place]
         span_id = secrets.token_hex(8) if place else recording.span_id
         yield _span(recording, told, prompt, chosen, span_id, alone=len(prompts) == 1)
 
