@@ -82,6 +82,12 @@ def test_half_a_character_is_refused(url: str, path: str) -> None:
     assert (status, said) == (400, "the text holds what is no character: send valid Unicode")
 
 
+@pytest.mark.parametrize("calls", [True, 1, "x", {"id": "x"}])
+def test_tool_calls_that_are_no_list_are_refused(url: str, calls: object) -> None:
+    body = {"model": "tiny", "messages": [{"role": "assistant", "content": None, "tool_calls": calls}]}
+    assert refusal(httpx.post(f"{url}/v1/chat/completions", json=body)) == (400, "a message's tool_calls are a list")
+
+
 def test_weights_are_not_swapped_by_a_page_in_a_browser(url: str) -> None:
     body = json.dumps({"path": "x", "policy_version": 1})
     reply = httpx.post(f"{url}/admin/load", content=body, headers={"content-type": "text/plain"})

@@ -61,8 +61,10 @@ def _plain(message: Message) -> dict[str, Any]:
         plain["role"] = "system"
     if isinstance(plain.get("content"), list):
         plain["content"] = "".join(_text_part(part) for part in plain["content"])
-    if plain.get("tool_calls"):
-        plain["tool_calls"] = [_call(call) for call in plain["tool_calls"]]
+    if calls := plain.get("tool_calls"):
+        if not isinstance(calls, list):
+            raise RequestUnsupported("a message's tool_calls are a list")
+        plain["tool_calls"] = [_call(call) for call in calls]
     else:
         plain.pop("tool_calls", None)
     return plain
