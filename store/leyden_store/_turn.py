@@ -110,10 +110,7 @@ def _unsaid(call: Call, response: Message) -> list[str]:
 
 
 def _first(values: Iterable[Any]) -> Any:
-    for value in values:
-        if value:
-            return value
-    return None
+    return next(filter(None, values), None)
 
 
 def _status(inward: Sequence[Read]) -> str:
