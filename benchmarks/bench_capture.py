@@ -34,10 +34,9 @@ ARMS: dict[str, dict[str, str]] = {
     "leyden, hosted model": {"OPENAI_BASE_URL": "https://api.example.com/v1"},
     "leyden, no token ids": {"LEYDEN_TOKEN_IDS": "off"},
     "leyden, default": {},
-    "leyden, traceloop": {"LEYDEN_OPENAI_INSTRUMENTATION": "traceloop"},
 }
-CONVERSATIONS = {"short": (2, 200), "long": (40, 800)}
-"""Messages, and characters in each."""
+CONVERSATIONS = {"short": (2, 200, 40), "long": (40, 800, 40), "short, much said": (4, 200, 400)}
+"""Messages, characters in each, and tokens in the reply."""
 
 
 class Sink:
@@ -96,8 +95,8 @@ def worker(instrument: bool) -> int:
 
     # Written once: what a server does to answer is no cost of the client's.
     bodies = {
-        (count, asked): _body(count * length // 4, asked)
-        for count, length in CONVERSATIONS.values()
+        (count, asked): _body(count * length // 4, said, asked)
+        for count, length, said in CONVERSATIONS.values()
         for asked in (False, True)
     }
 
@@ -109,7 +108,7 @@ def worker(instrument: bool) -> int:
     client = OpenAI(http_client=httpx2.Client(transport=httpx2.MockTransport(reply)))
     for line in sys.stdin:
         kind, calls = json.loads(line)
-        count, length = CONVERSATIONS[kind]
+        count, length, _ = CONVERSATIONS[kind]
         messages: Any = [
             {"role": ("user", "assistant")[i % 2], "content": "text " * (length // 5)} for i in range(count)
         ]
@@ -122,17 +121,16 @@ def worker(instrument: bool) -> int:
     return 0
 
 
-def _body(prompt: int, asked: bool) -> bytes:
-    """A reply of 40 tokens to a prompt of as many as given, with ids and logprobs where they are asked for."""
-    ids: dict[str, Any] = {}
-    choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "word " * 40}}
-    if asked:
-        ids = {"prompt_token_ids": list(range(1000, 1000 + prompt))}
-        choice |= {"token_ids": list(range(40))}
-        choice["logprobs"] = {"content": [{"token": "word", "logprob": -0.5, "top_logprobs": []}] * 40}
-    usage = {"prompt_tokens": prompt, "completion_tokens": 40, "total_tokens": prompt + 40}
-    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "usage": usage}
-    return json.dumps(head | ids | {"choices": [choice | {"finish_reason": "stop"}]}).encode()
+def _body(prompt: int, said: int, asked: bool) -> bytes:
+    """A reply of so many tokens to a prompt of so many as vLLM writes it, with ids and logprobs where asked for."""
+    choice: dict[str, Any] = {"index": 0, "message": {"role": "assistant", "content": "word " * said}}
+    token = {"token": "word", "logprob": -0.515625, "bytes": list(b"word"), "top_logprobs": []}
+    choice |= {"logprobs": {"content": [token] * said} if asked else None, "finish_reason": "stop"}
+    choice |= {"stop_reason": None, "token_ids": list(range(1000, 1000 + said)) if asked else None}
+    usage = {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    ids = {"prompt_token_ids": list(range(1000, 1000 + prompt)) if asked else None}
+    return json.dumps(head | {"usage": usage} | ids, separators=(",", ":")).encode()
 
 
 def _stock() -> None:
@@ -191,8 +189,8 @@ def main() -> int:
         print(json.dumps(added))
         return 0
     for kind, arms in added.items():
-        count, length = CONVERSATIONS[kind]
-        print(f"{kind}: {count} messages of {length} characters; ms added to a call, and × genai alone")
+        count, length, said = CONVERSATIONS[kind]
+        print(f"{kind}: {count} messages of {length} characters, {said} tokens said; ms added to a call, × genai alone")
         for name, measured in arms.items():
             cells = [f"{what} {value:7.3f}" for what, value in zip(("clock", "CPU"), measured, strict=True)]
             if name.startswith("leyden"):

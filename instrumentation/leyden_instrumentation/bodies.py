@@ -1,40 +1,91 @@
 """The bodies of replies that our asking for token ids has made long: read by the client in less time.
 
-The ids of the prompt, which are most of a long conversation's, are cut out before the client parses the rest. As text
-they wait until the span is read, on another thread than the agent's.
+What our fields bring is cut out before the client parses the rest. As text it waits until the span is read, on another
+thread than the agent's.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-_KEY = b'"prompt_token_ids"'
+# Within a string their quotes would be escaped: where they stand like this, they are keys.
+_PROMPT_IDS = b'"prompt_token_ids"'
+_IDS = b'"token_ids"'
+_LOGPROBS = b'"logprobs"'
+_LAST = b'"top_logprobs"'
+_OPENED = {b':{"content":[': 1, b': {"content": [': 2}
+"""What comes after the name of logprobs, and how far behind it they start."""
+_CLOSED = (b":[]}]}", b':[]}],"refusal":null}', b": []}]}", b': []}], "refusal": null}')
+"""What comes after the last name in them, up to their end."""
+_LONG = 65536
+"""Bytes of logprobs that are not kept as text: spans may wait, and as numbers they take a third of the memory."""
 
 
-def cut(response: Any) -> str | None:
-    """The ids in a reply that was read whole, as JSON text; the reply then says null in their place.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was cut out of a reply, as JSON text; None where it was not.
 
-    None, and nothing is cut, where there are none, or they are no flat list.
+    prompt:   a flat list of ids
+    ids:      of the only choice
+    logprobs: of the only choice, `{"content": [...]}`
+    """
+
+    prompt: bytes | None = None
+    ids: bytes | None = None
+    logprobs: bytes | None = None
+
+
+NOTHING = Cut()
+
+
+def cut(response: Any, added: Collection[str]) -> Cut:
+    """Cut what these fields of ours brought out of a chat's reply that was read whole; it then says null instead.
+
+    What is not as servers write it stays: it is read with the rest.
     """
     body = getattr(response, "_content", None)
     if not isinstance(body, bytes):
-        return None
-    key = body.find(_KEY)
+        return NOTHING
+    prompt = ids = logprobs = None
+    if "logprobs" in added:  # what is longest first: the rest is then soon looked through
+        logprobs, body = _without_logprobs(body)
+    if "return_token_ids" in added:
+        prompt, body = _without_ids(body, _PROMPT_IDS)
+        ids, body = _without_ids(body, _IDS)
+    response._content = body
+    return Cut(prompt, ids, logprobs)
+
+
+def _without_ids(body: bytes, name: bytes) -> tuple[bytes | None, bytes]:
+    """The flat list of a key, and the body without it."""
+    key = body.find(name)
     start = body.find(b"[", key)
-    # Within a string its quotes would be escaped: where it stands like this, it is a key.
-    if key < 0 or start < 0 or body[key + len(_KEY) : start].strip() != b":":
-        return None
+    if key < 0 or start < 0 or body[key + len(name) : start].strip() != b":":
+        return None, body
     end = body.find(b"]", start) + 1
     ids = body[start:end]
-    if not ids.strip(b"[]") or b"[" in ids[1:] or b'"' in ids or b"{" in ids:
-        return None
-    response._content = body[:start] + b"null" + body[end:]
-    return ids.decode("latin-1")
+    if body.find(name, end) > 0 or not ids.strip(b"[]") or b"[" in ids[1:] or b'"' in ids or b"{" in ids:
+        return None, body
+    return ids, body[:start] + b"null" + body[end:]
+
+
+def _without_logprobs(body: bytes) -> tuple[bytes | None, bytes]:
+    """The logprobs of the only choice, with no alternatives, and the body without them."""
+    key, last = body.find(_LOGPROBS), body.rfind(_LAST)
+    if not 0 <= key < last or body.rfind(_LOGPROBS) != key:
+        return None, body
+    behind, after = key + len(_LOGPROBS), last + len(_LAST)
+    start = next((behind + far for opened, far in _OPENED.items() if body.startswith(opened, behind)), 0)
+    end = next((after + len(closed) for closed in _CLOSED if body.startswith(closed, after)), 0)
+    if not start or not end or end - start > _LONG:
+        return None, body
+    return body[start:end], body[:start] + b"null" + body[end:]
 
 
 def quicken(response: Any) -> None:

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from typing import Any
 
 import wrapt
-from opentelemetry import context, propagate, trace
+from opentelemetry import context, trace
 from opentelemetry.trace import INVALID_SPAN, Span
 
-from leyden_instrumentation import bodies, records, settings, spans, tools
+from leyden_instrumentation import bodies, records, settings, spans, tools, trace_headers
 from leyden_instrumentation.api_keys import keys
 from leyden_instrumentation.exchange import Exchange
 from leyden_instrumentation.exchange_messages import MessagesExchange
@@ -29,6 +29,7 @@ from leyden_instrumentation.token_fields import AskingBody, asked_in, endpoint, 
 
 _log = logging.getLogger("leyden_instrumentation")
 _exchanges: weakref.WeakKeyDictionary[Any, Exchange | MessagesExchange] = weakref.WeakKeyDictionary()
+_addresses: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
 _installed: dict[str, bool] = {}
 
 _VERSION = b"x-leyden-policy-version"
@@ -107,7 +108,7 @@ def _before(client: Any, options: Any) -> Span | None:
         tools.memory.answer(body, span)
         records.asked(span, options.url, body)
         # `options` is this attempt's own copy, but its body is shared with the instrumentation: ours is a new one.
-        asking = with_fields(options.url, _base_url(client), body, options.extra_json)
+        asking = with_fields(options.url, _base_url(client).host, _address(client), body, options.extra_json)
         if asking is not None:
             options.json_data = asking
     return span
@@ -117,12 +118,10 @@ def _sent(span: Span, options: Any, request: Any) -> None:
     """It goes out. A server that may record its calls too is told what they are part of."""
     records.sent(span, options.url, request)
     if is_private(request.url.host):
-        carrier: dict[str, str] = {}
-        # The span is the current one, or stands for a child that the current one will have.
-        propagate.inject(carrier)
         # Headers that the program sets stay. Seen so, they are not decoded, each and every one.
         own = {name.lower() for name, _ in request.headers.raw}
-        for name, value in carrier.items():
+        # The span is the current one, or stands for a child that the current one will have.
+        for name, value in trace_headers.current().items():
             if name.lower().encode() not in own:
                 request.headers[name] = value
 
@@ -132,6 +131,15 @@ def _base_url(client: Any) -> Any:
     return getattr(client, "_base_url", None) or client.base_url
 
 
+def _address(client: Any) -> str:
+    """The base URL as text, which is put together once for a client."""
+    url = _base_url(client)
+    known = _addresses.get(client)
+    if known is None or known[0] is not url:
+        known = _addresses[client] = (url, str(url))
+    return known[1]
+
+
 def _after(client: Any, call: dict[str, Any]) -> None:
     """A reply came in: its body, which may be read much later, belongs to the span that is current now."""
     options, response = call["options"], call["response"]
@@ -139,7 +147,7 @@ def _after(client: Any, call: dict[str, Any]) -> None:
     if isinstance(body, AskingBody):
         servers.answered(body.endpoint, asked=True)
     elif servers.in_doubt and isinstance(body, dict):
-        servers.answered(endpoint(str(_base_url(client)), options.url), asked=False)
+        servers.answered(endpoint(_address(client), options.url), asked=False)
     span = _call_span(options.url)
     if span is None:
         return
@@ -149,12 +157,13 @@ def _after(client: Any, call: dict[str, Any]) -> None:
     added = body.added if isinstance(body, AskingBody) else frozenset()
     version = next((v.decode() for k, v in response.headers.raw if k.lower() == _VERSION), None)
     streamed = bool(call.get("stream"))
-    prompt = None
+    cut = bodies.NOTHING
     if added and not streamed:
-        prompt = bodies.cut(response) if options.url.endswith("/chat/completions") else None
+        if options.url.endswith("/chat/completions"):
+            cut = bodies.cut(response, added)
         bodies.quicken(response)
     current = context.get_current()
-    _exchanges[response] = Exchange(span, current, added, version, streamed=streamed, prompt=prompt)
+    _exchanges[response] = Exchange(span, current, added, version, streamed=streamed, cut=cut)
 
 
 def _call_span(path: str) -> Span | None:
@@ -171,7 +180,7 @@ def _refused(client: Any, response: Any) -> bool:
     if response.status_code not in (400, 422):
         return False
     request = response.request
-    known_as = endpoint(str(_base_url(client)), request.url.path)
+    known_as = endpoint(_address(client), request.url.path)
     retry = servers.refused(known_as, asked=asked_in(request.content))
     if retry:
         _log.info("leyden: asking %s again, without token ids (%s=off says so)", known_as, settings.TOKEN_IDS)

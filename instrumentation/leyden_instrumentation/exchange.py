@@ -9,6 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from leyden_instrumentation import records, tools
+from leyden_instrumentation.bodies import NOTHING, Cut
 from leyden_instrumentation.reply import Reply
 from leyden_instrumentation.tools import ToolCall
 
@@ -17,7 +18,7 @@ class Exchange:
     """What is gathered for one LLM span, and written when that has ended.
 
     added: request fields that we put in; what they bring is taken out of the reply before the program sees it
-    policy_version, prompt: see Reply
+    policy_version, cut: see Reply
     """
 
     def __init__(
@@ -28,13 +29,13 @@ class Exchange:
         policy_version: str | None = None,
         *,
         streamed: bool = False,
-        prompt: str | None = None,
+        cut: Cut = NOTHING,
     ) -> None:
         self._span = span
         self._context = context
         self._added = added
         self._streamed = streamed
-        self._reply = Reply(worded=records.are_wanted(span), prompt=prompt, policy_version=policy_version)
+        self._reply = Reply(worded=records.are_wanted(span), cut=cut, policy_version=policy_version)
         self._told = False
         self._done = False
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leyden_instrumentation import exact_arguments, packing
+from leyden_instrumentation.bodies import NOTHING, Cut
 from leyden_instrumentation.content import Said, of_choices, of_response
 
 PROMPT_IDS = "leyden.prompt_token_ids"
@@ -36,13 +37,14 @@ class Reply:
     """Fed with JSON, whole or chunk by chunk.
 
     worded: whether its words are wanted, as OpenTelemetry's convention has them
-    prompt: the prompt's ids as JSON text, where they were cut out of the reply
+    cut:    what was cut out of the reply
     policy_version: from the reply's header, where it has one
     """
 
-    def __init__(self, *, worded: bool, prompt: str | None = None, policy_version: str | None = None) -> None:
+    def __init__(self, *, worded: bool, cut: Cut = NOTHING, policy_version: str | None = None) -> None:
         self._worded = worded
-        self._prompt: list[int] | str = prompt or []
+        self._cut = cut
+        self._prompt: list[int] = []
         self._policy_version: str | int | None = policy_version
         self._choices: dict[int, _Choice] = {}
         self._response: Mapping[str, Any] | None = None
@@ -105,19 +107,23 @@ class Reply:
         return list(first.said.calls.values()) if first else []
 
     def _ids(self, choices: Mapping[int, _Choice]) -> dict[str, Any]:
-        prompt: list[int] | None = None
-        with suppress(ValueError):  # text that is no JSON, of which its program will have heard
-            prompt = json.loads(self._prompt) if isinstance(self._prompt, str) else self._prompt
+        prompt = _parsed(self._cut.prompt) or self._prompt
         found: dict[str, Any] = packing.attribute(PROMPT_IDS, tuple(prompt)) if prompt else {}
         for index, choice in choices.items():
             prefix = "leyden." if index == 0 else f"leyden.choice.{index}."
-            ids = tuple(choice.token_ids)
+            ids = tuple(_parsed(self._cut.ids) or choice.token_ids)
+            logprobs = _logprobs(_parsed(self._cut.logprobs)) or choice.logprobs
             if ids:
                 found |= packing.attribute(RESPONSE_IDS, ids) if index == 0 else {prefix + "response_token_ids": ids}
             # One logprob per id or none: a list that does not line up would credit the wrong tokens.
-            if choice.logprobs and len(choice.logprobs) == len(ids):
-                found[prefix + "response_logprobs"] = tuple(choice.logprobs)
+            if logprobs and len(logprobs) == len(ids):
+                found[prefix + "response_logprobs"] = tuple(logprobs)
         return found
+
+
+def _parsed(text: bytes | None) -> Any:
+    with suppress(ValueError):  # what is no JSON
+        return json.loads(text) if text else None
 
 
 def _calls_of(response: Mapping[str, Any]) -> list[Call]:

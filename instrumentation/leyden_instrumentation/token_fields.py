@@ -101,16 +101,16 @@ def asked_in(body: bytes) -> bool:
     return any(field in body for field in _ASKED)
 
 
-def with_fields(path: str, base_url: Any, body: Mapping[str, Any], extra: Any) -> AskingBody | None:
+def with_fields(path: str, host: str, base_url: str, body: Mapping[str, Any], extra: Any) -> AskingBody | None:
     """The body with our fields, or None where the server is not to be asked. Fields the program sets stay.
 
-    base_url: the client's, a URL of httpx
+    host, base_url: the client's
     """
     end = _end(path)
     mode = _mode() if end else "off"
-    if mode == "off" or (mode == "auto" and not is_private(base_url.host)):
+    if mode == "off" or (mode == "auto" and not is_private(host)):
         return None
-    known_as = str(base_url) + end
+    known_as = base_url + end
     if not servers.wants(known_as) or body.get("background"):
         return None
     own = extra if isinstance(extra, Mapping) else {}

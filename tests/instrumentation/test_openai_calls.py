@@ -240,13 +240,29 @@ def test_ids_wait_as_text_and_arrive_as_ids(recorded: dict[str, str], run: Run, 
         from openai import OpenAI
         raw = OpenAI().chat.completions.with_raw_response.create(
             model="fake", messages=[{"role": "user", "content": 'the word "prompt_token_ids": [1]'}])
-        assert '"prompt_token_ids": null' in raw.text
+        assert all(f'"{name}": null' in raw.text for name in ("prompt_token_ids", "token_ids", "logprobs"))
         print(raw.parse().choices[0].message.content)
     """
     done = run(program, env=recorded)
     assert (done.returncode, done.stdout) == (0, 'echo: the word "prompt_token_ids": [1]\n'), done.stderr
     (_, call) = sink.spans
     assert text_of(call, "prompt_token_ids") == '<user>the word "prompt_token_ids": [1]'
+
+
+def test_a_program_that_asks_for_ids_itself_gets_them(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:
+    program = """
+        from openai import OpenAI
+        reply = OpenAI().chat.completions.create(
+            model="fake", messages=[{"role": "user", "content": "a"}], extra_body={"return_token_ids": True})
+        assert reply.model_extra["prompt_token_ids"], reply
+        assert reply.choices[0].model_extra["token_ids"], reply
+        assert reply.choices[0].logprobs is None, reply
+    """
+    done = run(program, env=recorded)
+    assert done.returncode == 0, done.stderr
+    (_, call) = sink.spans
+    assert text_of(call) == "echo: a"
+    assert call.attributes["leyden.response_logprobs"] == logprobs_of(call.attributes["leyden.response_token_ids"])
 
 
 def test_events_have_the_words_too_where_they_are_asked_for(recorded: dict[str, str], run: Run, sink: OtlpSink) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from httpx import URL
 
 from leyden_instrumentation import settings, token_fields
 from leyden_instrumentation.token_fields import Servers, is_private, with_fields
 
 CHAT = "/chat/completions"
-LOCAL, PUBLIC = URL("http://localhost/v1/"), URL("https://api.openai.com/v1/")
+LOCAL, PUBLIC = ("localhost", "http://localhost/v1/"), ("api.openai.com", "https://api.openai.com/v1/")
 
 
 @pytest.mark.parametrize(
@@ -28,13 +27,13 @@ def test_public_hosts_are_not(host: str) -> None:
 
 def test_only_what_the_program_leaves_open_is_added() -> None:
     body = {"messages": [], "logprobs": False}
-    asking = with_fields(CHAT, LOCAL, body, None)
+    asking = with_fields(CHAT, *LOCAL, body, None)
     assert asking is not None
-    assert (dict(asking), asking.added) == (body | {"return_token_ids": True}, {"return_token_ids"})
+    assert (dict(asking), asking.added) == (body | {"return_token_ids": True}, frozenset({"return_token_ids"}))
     assert body == {"messages": [], "logprobs": False}
-    assert with_fields(CHAT, LOCAL, body, {"return_token_ids": False}) is None
-    assert with_fields("/embeddings", LOCAL, {}, None) is None
-    assert with_fields(CHAT, PUBLIC, {}, None) is None
+    assert with_fields(CHAT, *LOCAL, body, {"return_token_ids": False}) is None
+    assert with_fields("/embeddings", *LOCAL, {}, None) is None
+    assert with_fields(CHAT, *PUBLIC, {}, None) is None
 
 
 @pytest.mark.parametrize(
@@ -47,8 +46,8 @@ def test_the_switch_decides(
     monkeypatch.setenv("LEYDEN_TOKEN_IDS", mode)
     monkeypatch.setenv("LEYDEN_CAPTURE_CONTENT", content)
     monkeypatch.setattr(token_fields, "_mode", settings.token_ids_mode)  # which a process asks once
-    assert (with_fields(CHAT, LOCAL, {}, None) is not None) is private
-    assert (with_fields(CHAT, PUBLIC, {}, None) is not None) is public
+    assert (with_fields(CHAT, *LOCAL, {}, None) is not None) is private
+    assert (with_fields(CHAT, *PUBLIC, {}, None) is not None) is public
 
 
 def test_a_server_that_answers_only_without_the_fields_is_not_asked_again() -> None:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import ExitStack
+from typing import Any
 
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from opentelemetry import baggage, context, propagate, trace
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from leyden_instrumentation import trace_headers
 from tests.instrumentation.conftest import Run
 from tests.support.otlp_sink import OtlpSink
 from tests.support.scripted_llm import Answer, ScriptedLlm
@@ -15,6 +25,44 @@ PROGRAM = """
     OpenAI().chat.completions.create(**asked)
     OpenAI().chat.completions.create(**asked, extra_headers={"traceparent": "own", "x-other": "kept"})
 """
+
+
+IDS = st.tuples(st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1), st.integers(0, 255))
+ENTRIES = st.dictionaries(st.text(min_size=1, max_size=9), st.text(max_size=30) | st.integers() | st.none(), max_size=4)
+
+
+def in_context(ids: tuple[int, int, int], state: dict[str, str], entries: dict[str, Any]) -> dict[str, str]:
+    trace_id, span_id, flags = ids
+    span = SpanContext(trace_id, span_id, False, TraceFlags(flags), TraceState(list(state.items())))
+    within = trace.set_span_in_context(NonRecordingSpan(span), context.Context())
+    for name, value in entries.items():
+        within = baggage.set_baggage(name, value, within)
+    with ExitStack() as stack:
+        token = context.attach(within)
+        stack.callback(context.detach, token)
+        told = trace_headers.current()
+        expected: dict[str, str] = {}
+        propagate.inject(expected)
+        assert told == expected
+    return told
+
+
+@given(
+    IDS,
+    st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.from_regex(r"[a-z]{1,5}", fullmatch=True)),
+    ENTRIES,
+)
+def test_headers_are_those_of_the_propagators_that_are_set(
+    ids: tuple[int, int, int], state: dict[str, str], entries: dict[str, Any]
+) -> None:
+    assume(ids[0] and ids[1])
+    in_context(ids, state, entries)
+
+
+def test_so_they_are_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propagate, "_HTTP_TEXT_FORMAT", CompositePropagator([TraceContextTextMapPropagator()]))
+    assert set(in_context((1, 2, 1), {}, {"a": "b"})) == {"traceparent"}
+    assert in_context((0, 0, 0), {}, {}) == {}
 
 
 @pytest.mark.parametrize("kind", ["traceloop", "genai", "openinference"])

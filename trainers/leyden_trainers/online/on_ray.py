@@ -54,6 +54,9 @@ class OnRay:
         self._ours = not ray.is_initialized()
         if self._ours:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked for reports to Ray's makers
+            # A cluster that this starts keeps the processes of all that run at once, and the agents in them. Ray's own
+            # limit, one for each core, has the others started anew for every step where rollouts take less than one.
+            os.environ.setdefault("RAY_num_workers_soft_limit", str(config.concurrency))
             try:
                 ray.init(
                     address=config.address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR

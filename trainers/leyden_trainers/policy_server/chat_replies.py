@@ -36,7 +36,9 @@ class ChatReplies:
             message = {"role": "assistant", "content": content or None, "tool_calls": _made(calls)}
         tops = response.tops or [[]] * len(response.token_ids)
         told = self._told(list(zip(response.token_ids, response.logprobs, tops, strict=True)))
-        return {"index": index, "message": message, "finish_reason": _finish(response.finish_reason, calls)} | told
+        # In the order that vLLM has them, where ids come last.
+        ended = {"logprobs": told.pop("logprobs"), "finish_reason": _finish(response.finish_reason, calls)}
+        return {"index": index, "message": message, **ended, **told}
 
     def pieces(self, index: int, sampled: Sampled) -> list[Chunk]:
         words, speech = self._spoken.setdefault(
