@@ -15,14 +15,12 @@ from functools import cache, partial
 from typing import Any
 
 # Within a string their quotes would be escaped: where they stand like this, they are keys.
-_PROMPT_IDS = b'"prompt_token_ids"'
-_IDS = b'"token_ids"'
-_LOGPROBS = b'"logprobs"'
-_LAST = b'"top_logprobs"'
-_OPENED = {b':{"content":[': 1, b': {"content": [': 2}
-"""What comes after the name of logprobs, and how far behind it they start."""
-_CLOSED = (b":[]}]}", b':[]}],"refusal":null}', b": []}]}", b': []}], "refusal": null}')
-"""What comes after the last name in them, up to their end."""
+_PROMPT_IDS = b'"prompt_token_ids":'
+_IDS = b'"token_ids":'
+_LOGPROBS = b'"logprobs":'
+_OPENED = b'{"content":['
+_LAST = b'"top_logprobs":[]}]'
+_CLOSED = (b"}", b',"refusal":null}')
 _LONG = 65536
 """Bytes of logprobs that are not kept as text: spans may wait, and as numbers they take a third of the memory."""
 
@@ -47,7 +45,7 @@ NOTHING = Cut()
 def cut(response: Any, added: Collection[str]) -> Cut:
     """Cut what these fields of ours brought out of a chat's reply that was read whole; it then says null instead.
 
-    What is not as servers write it stays: it is read with the rest.
+    What is not written as vLLM does, without spaces, stays: it is read with the rest.
     """
     body = getattr(response, "_content", None)
     if not isinstance(body, bytes):
@@ -64,13 +62,12 @@ def cut(response: Any, added: Collection[str]) -> Cut:
 
 def _without_ids(body: bytes, name: bytes) -> tuple[bytes | None, bytes]:
     """The flat list of a key, and the body without it."""
-    key = body.find(name)
-    start = body.find(b"[", key)
-    if key < 0 or start < 0 or body[key + len(name) : start].strip() != b":":
-        return None, body
+    start = body.find(name) + len(name)
     end = body.find(b"]", start) + 1
     ids = body[start:end]
-    if body.find(name, end) > 0 or not ids.strip(b"[]") or b"[" in ids[1:] or b'"' in ids or b"{" in ids:
+    # One id at least, and the only list of that name.
+    flat = len(ids) > 2 and ids.rfind(b"[") == 0 and b'"' not in ids and b"{" not in ids
+    if not flat or start < len(name) or body.find(name, end) > 0:
         return None, body
     return ids, body[:start] + b"null" + body[end:]
 
@@ -78,12 +75,16 @@ def _without_ids(body: bytes, name: bytes) -> tuple[bytes | None, bytes]:
 def _without_logprobs(body: bytes) -> tuple[bytes | None, bytes]:
     """The logprobs of the only choice, with no alternatives, and the body without them."""
     key, last = body.find(_LOGPROBS), body.rfind(_LAST)
-    if not 0 <= key < last or body.rfind(_LOGPROBS) != key:
+    start, end = key + len(_LOGPROBS), last + len(_LAST)
+    if not 0 <= key < last or not body.startswith(_OPENED, start) or body.rfind(_LOGPROBS) != key:
         return None, body
-    behind, after = key + len(_LOGPROBS), last + len(_LAST)
-    start = next((behind + far for opened, far in _OPENED.items() if body.startswith(opened, behind)), 0)
-    end = next((after + len(closed) for closed in _CLOSED if body.startswith(closed, after)), 0)
-    if not start or not end or end - start > _LONG:
+    for closed in _CLOSED:
+        if body.startswith(closed, end):
+            end += len(closed)
+            break
+    else:
+        return None, body
+    if end - start > _LONG:
         return None, body
     return body[start:end], body[:start] + b"null" + body[end:]
 

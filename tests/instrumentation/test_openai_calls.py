@@ -240,7 +240,7 @@ def test_ids_wait_as_text_and_arrive_as_ids(recorded: dict[str, str], run: Run, 
         from openai import OpenAI
         raw = OpenAI().chat.completions.with_raw_response.create(
             model="fake", messages=[{"role": "user", "content": 'the word "prompt_token_ids": [1]'}])
-        assert all(f'"{name}": null' in raw.text for name in ("prompt_token_ids", "token_ids", "logprobs"))
+        assert all(f'"{name}":null' in raw.text for name in ("prompt_token_ids", "token_ids", "logprobs"))
         print(raw.parse().choices[0].message.content)
     """
     done = run(program, env=recorded)

@@ -67,7 +67,8 @@ class FakeLlm:
                     events = [f"data: {json.dumps(c)}\n\n" for c in llm._chunks(body, number)]
                     self._send(200, "text/event-stream", "".join([*events, "data: [DONE]\n\n"]).encode())
                 else:
-                    self._send(200, "application/json", json.dumps(llm._reply(body, number)).encode())
+                    reply = json.dumps(llm._reply(body, number), separators=(",", ":"))  # as servers write it
+                    self._send(200, "application/json", reply.encode())
 
             def _send(self, status: int, kind: str, body: bytes) -> None:
                 self.send_response(status)
