@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -15,53 +13,39 @@ import pyarrow as pa
 
 from leyden_store import dsn as dsns
 from leyden_store import sql
-from leyden_store._ahead import asked_ahead
-from leyden_store.batches import Batch, Cut, as_stored, in_batches
 from leyden_store.checkpoints import Checkpoints
-from leyden_store.connection import READ_ONLY, Connection, Settings, reading
+from leyden_store.connection import READ_ONLY, Connection
 from leyden_store.datasets import Dataset, Datasets
-from leyden_store.errors import SelectionEmpty, TraceNotFound
 from leyden_store.evaluations import Evaluations
 from leyden_store.filters import Filters
-from leyden_store.guard import check, quoted
+from leyden_store.guard import check
 from leyden_store.labels import Labels
 from leyden_store.lineage import Lineage, lineage
 from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
-from leyden_store.parcels import Parcel, joined
 from leyden_store.prices import Prices
 from leyden_store.prompts import Prompts
 from leyden_store.runs import Runs, SpanKey
 from leyden_store.saved_queries import SavedQueries
 from leyden_store.searching import search
-from leyden_store.select_check import PROJECT_TABLES
 from leyden_store.selection import Selection, bound
 from leyden_store.sessions import list_sessions
-from leyden_store.spans import Span
-from leyden_store.tree import SpanTree, build
+from leyden_store.span_reader import SpanReader, settings_of
 from leyden_store.triggers import Triggers
-from leyden_store.turns import PostedReward, Rollout, Turn
-
-_AHEAD = 2
-"""Batches asked for beyond the one that is worked on: two are worked on at once where there is a process beside, and
-while Python works an answer of the engine waits for its turn."""
-
-_WHOLE_ID = 32
-"""Digits of a trace id."""
+from leyden_store.turns import PostedReward
 
 
-class LightningStore:
+class LightningStore(SpanReader):
     """Spans and what is made of them, in chDB or ClickHouse.
 
     Open it by DSN; it is a context manager. Methods raise the errors of `leyden_store.errors`.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+        super().__init__(connection)
         self.queries = SavedQueries(connection)
         self.runs = Runs(connection)
         self.checkpoints = Checkpoints(connection)
-        self.prices = Prices(connection)
         self.datasets = Datasets(connection)
         self.labels = Labels(connection)
         self.triggers = Triggers(connection)
@@ -135,12 +119,12 @@ class LightningStore:
         """The newest traces: one dict each, as `leyden traces --json` prints it."""
         selection = selection or Selection()
         text = sql.query("traces").replace("{selection}", selection.trace_ids)
-        return self.connection.rows(text, {**selection.parameters, "limit": limit}, _settings(selection))
+        return self.connection.rows(text, {**selection.parameters, "limit": limit}, settings_of(selection))
 
     def list_traces(self, chosen: TraceFilter | None = None, *, limit: int = 100, cursor: str = "") -> Page:
         """The newest traces that a filter chooses, a page at a time; rows as of `traces`. Raises QueryRefused."""
         chosen = chosen or TraceFilter()
-        settings = _settings(chosen.selection)
+        settings = settings_of(chosen.selection)
         return list_traces(self.connection, chosen, limit=limit, cursor=cursor, settings=settings)
 
     def list_sessions(self, *, limit: int = 100, cursor: str = "", **filters: Any) -> Page:
@@ -154,66 +138,8 @@ class LightningStore:
     def preview(self, selection: Selection, *, limit: int = 10) -> dict[str, Any]:
         """How much is selected, `traces`, `rollouts` and `llm_spans`, and the newest traces of it as `first`."""
         text = sql.query("selected").replace("{selection}", selection.trace_ids)
-        (row,) = self.connection.rows(text, selection.parameters, _settings(selection))
+        (row,) = self.connection.rows(text, selection.parameters, settings_of(selection))
         return {name: int(value) for name, value in row.items()} | {"first": self.traces(selection, limit=limit)}
-
-    def spans(self, selection: Selection | None = None) -> Iterator[Span]:
-        """Every span of the selected traces, once each, rollout by rollout, oldest rollout first."""
-        selection = selection or Selection()
-        for batch in self._batches(selection):
-            yield from self._spans(batch, selection)
-
-    def span_tables(self, selection: Selection | None = None) -> Iterator[pa.Table]:
-        """The selected traces' rows of `otel_traces`, every column, each span once; a table a batch of rollouts."""
-        selection = selection or Selection()
-        for batch in self._batches(selection):
-            yield self.connection.table(sql.query("otel_traces"), _where(batch), _own(selection))
-
-    def trace(self, trace_id: str) -> SpanTree:
-        """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
-        digits = trace_id.lower()
-        found = self._when("trace", digits) if len(digits) == _WHOLE_ID else []
-        found = found or self._when("traces_beginning", digits)
-        trace_ids = sorted(row["rollout_id"] for row in found)
-        if not trace_ids:
-            raise TraceNotFound(f"no span of trace {trace_id!r} is stored; list traces with: leyden traces")
-        if len(trace_ids) > 1:
-            raise TraceNotFound(
-                f"{len(trace_ids)} traces begin with {trace_id!r}: {', '.join(trace_ids[:5])}; give more digits"
-            )
-        return build(list(self._spans(found, Selection())))
-
-    def rollouts(self, selection: Selection | None = None) -> Iterator[Rollout]:
-        """The selected rollouts, oldest first, with their turns, rewards, and every dropped LLM span.
-
-        Raises SelectionEmpty before the first when nothing matches.
-        """
-        for parcel in self._parcels(selection or Selection(), in_batches):
-            yield from parcel.rollouts()
-
-    def rollout_batches(self, selection: Selection | None = None, *, skip: int = 0) -> Iterator[list[Rollout]]:
-        """The rollouts a batch at a time, as they lie in the store (`leyden_store.batches`), but for the first `skip`.
-
-        `plan` tells whether they are the same ones. Raises SelectionEmpty before the first when nothing matches.
-        """
-        for parcel in self._parcels(selection or Selection(), as_stored, skip):
-            yield parcel.rollouts()
-
-    def parcels(self, selection: Selection | None = None) -> Iterator[Parcel]:
-        """What `rollout_batches` reads, unread: for whoever has a process to read some of it in."""
-        return self._parcels(selection or Selection(), as_stored)
-
-    def plan(self, selection: Selection) -> str:
-        """A hash of what `rollout_batches` reads for a selection now: which traces, in which order, ending when."""
-        digest = hashlib.sha256(selection.sql.encode())
-        for batch in self._batches(selection, as_stored):
-            digest.update(json.dumps(batch, sort_keys=True, default=str).encode())
-        return digest.hexdigest()
-
-    def turns(self, selection: Selection | None = None) -> Iterator[Turn]:
-        """The selected turns, rollout by rollout. Raises SelectionEmpty when no trace matches."""
-        for rollout in self.rollouts(selection):
-            yield from rollout.turns
 
     def add_rewards(self, rewards: Iterable[PostedReward]) -> int:
         """Store rewards given from outside; how many. Of one (rollout, span, name, source) the newest wins."""
@@ -289,78 +215,3 @@ class LightningStore:
         """Merge every table's parts now, folding retried spans away."""
         for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards", "otel_logs"):
             self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
-
-    def _when(self, query: str, digits: str) -> Batch:
-        """Of which traces these are the digits, and when they were: by `queries/{query}.sql`."""
-        return self.connection.rows(sql.query(query), {"trace": digits})
-
-    def _parcels(self, selection: Selection, cut: Cut, skip: int = 0) -> Iterator[Parcel]:
-        chosen, prices = self._chosen_spans(selection), self.prices.table()
-        batches = self._batches(selection, cut)
-        if not batches:
-            raise SelectionEmpty(
-                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
-            )
-
-        def ask(numbered: tuple[int, Batch]) -> Parcel:
-            number, batch = numbered
-            spans, logs = self._asked_spans(batch, selection)
-            wanted = None if chosen is None else chosen & set(_keys(spans))
-            left = len(batches) - number - 1
-            return Parcel(len(batch), left, spans, logs, self._posted_rewards(batch), prices, wanted)
-
-        return asked_ahead(ask, islice(enumerate(batches), skip, None), _AHEAD)
-
-    def _batches(self, selection: Selection, cut: Cut = in_batches) -> list[Batch]:
-        text = sql.query("rollouts").replace("{selection}", selection.trace_ids)
-        return cut(self.connection.rows(text, selection.parameters, _settings(selection)))
-
-    def _spans(self, batch: Batch, selection: Selection) -> Iterator[Span]:
-        return joined(*self._asked_spans(batch, selection))
-
-    def _asked_spans(self, batch: Batch, selection: Selection) -> tuple[pa.Table, pa.Table]:
-        """The spans and the log records of a batch."""
-        trace_ids = {"trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]]}
-        spans = self.connection.table(sql.query("spans"), _where(batch), _own(selection))
-        return spans, self.connection.table(sql.query("logs"), trace_ids)
-
-    def _posted_rewards(self, batch: list[dict[str, Any]]) -> list[PostedReward]:
-        found = self.connection.rows(
-            sql.query("rewards"),
-            {
-                "rollout_ids": [row["rollout_id"] for row in batch],
-                "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
-            },
-        )
-        return [PostedReward(**row) for row in found]
-
-    def _chosen_spans(self, selection: Selection) -> set[SpanKey] | None:
-        if not selection.by_span:
-            return None
-        table = self.connection.table(selection.span_ids, selection.parameters, _settings(selection))
-        return set(_keys(table))
-
-
-def _keys(spans: pa.Table) -> Iterator[SpanKey]:
-    return zip(spans["TraceId"].to_pylist(), spans["SpanId"].to_pylist(), strict=True)
-
-
-def _settings(selection: Selection) -> Settings:
-    """How the engine is to run a selection's SQL: reading only, and nothing of another project."""
-    if not selection.project:
-        return READ_ONLY
-    return reading(dict.fromkeys(PROJECT_TABLES, f"Project = {quoted(selection.project)}"))
-
-
-def _own(selection: Selection) -> Settings | None:
-    """Settings for our own SQL: a trace that two projects share is read in part."""
-    return _settings(selection) if selection.project else None
-
-
-def _where(batch: Batch) -> dict[str, Any]:
-    """The parameters by which the span queries find a batch of rollouts."""
-    return {
-        "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
-        "start_ns": min(row["start_ns"] for row in batch),
-        "end_ns": max(row["end_ns"] for row in batch),
-    }

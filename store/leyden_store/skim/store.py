@@ -11,10 +11,10 @@ import pyarrow as pa
 from leyden_store import sql
 from leyden_store._ahead import asked_ahead
 from leyden_store.errors import SelectionEmpty
-from leyden_store.lightning import LightningStore, _own, _settings
 from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
 from leyden_store.skim import ReadSpans, Skimmed, skim_table
+from leyden_store.span_reader import SpanReader, own_settings, settings_of
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward, Rollout
 
@@ -31,22 +31,22 @@ _AHEAD = 2
 """Batches asked for beyond the one that is worked on."""
 
 
-def skim_store(store: LightningStore, selection: Selection | None = None) -> Iterator[list[Skimmed | Rollout]]:
-    """The selected rollouts in batches, in the order and with the content of `LightningStore.rollouts`.
+def skim_store(store: SpanReader, selection: Selection | None = None) -> Iterator[list[Skimmed | Rollout]]:
+    """The selected rollouts in batches, in the order and with the content of `SpanReader.rollouts`.
 
     Raises SelectionEmpty before the first when nothing matches.
     """
     selection = selection or Selection()
-    chosen = store._chosen_spans(selection)
+    chosen = store.chosen_spans(selection)
     text = sql.query("skim_rollouts").replace("{selection}", selection.trace_ids)
-    rollouts = store.connection.table(text, selection.parameters, _settings(selection))
+    rollouts = store.connection.table(text, selection.parameters, settings_of(selection))
     if not len(rollouts):
         raise SelectionEmpty(
             f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
         )
 
     def ask(batch: list[dict[str, Any]]) -> tuple[pa.Table, ReadSpans, list[PostedReward]]:
-        return *_table(store, batch, selection), store._posted_rewards(batch)
+        return *_table(store, batch, selection), store.posted_rewards(batch)
 
     for asked in asked_ahead(ask, _batches(rollouts), _AHEAD):
         yield _skimmed(*asked, chosen)
@@ -59,7 +59,7 @@ def _skimmed(
     return found if chosen is None else [_only(one, chosen) for one in found]
 
 
-def skim_tables(store: LightningStore) -> Iterator[tuple[pa.Table, ReadSpans]]:
+def skim_tables(store: SpanReader) -> Iterator[tuple[pa.Table, ReadSpans]]:
     """What `skim_store` asks of everything stored, batch by batch, to be kept in memory."""
     text = sql.query("skim_rollouts").replace("{selection}", Selection().trace_ids)
     for batch in _batches(store.connection.table(text)):
@@ -78,7 +78,7 @@ def _batches(rollouts: pa.Table) -> Iterator[list[dict[str, Any]]]:
         yield rollouts.slice(start).to_pylist()
 
 
-def _table(store: LightningStore, batch: list[dict[str, Any]], selection: Selection) -> tuple[pa.Table, ReadSpans]:
+def _table(store: SpanReader, batch: list[dict[str, Any]], selection: Selection) -> tuple[pa.Table, ReadSpans]:
     """A batch's columns, and how to get spans of it."""
     where = {
         "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
@@ -88,9 +88,9 @@ def _table(store: LightningStore, batch: list[dict[str, Any]], selection: Select
 
     def read(traces: set[str]) -> Iterator[Span]:
         held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
-        return store._spans([row for row in held if row["trace_ids"]], selection)
+        return store.spans_of([row for row in held if row["trace_ids"]], selection)
 
-    return store.connection.table(sql.query("skim"), where, _own(selection)), read
+    return store.connection.table(sql.query("skim"), where, own_settings(selection)), read
 
 
 def _only(one: Skimmed | Rollout, chosen: set[SpanKey]) -> Skimmed | Rollout:
