@@ -41,6 +41,7 @@ from leyden_store.audit import AuditLog
 from leyden_store.errors import LeydenError, StoreLocked
 from leyden_store.keys import Keys
 from leyden_store.lightning import LightningStore
+from leyden_store.listening import bound
 from leyden_store.prices import CONFIGURED, read_prices
 
 log = logging.getLogger(__name__)
@@ -200,14 +201,9 @@ def _reachable(host: str) -> str:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        return bound(host, port)
     except OSError as error:
-        listener.close()
         raise AddressInUse(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another with --http-port"
         ) from error
-    return listener

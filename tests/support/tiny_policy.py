@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import functools
 import shutil
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ import uvicorn
 from leyden.demo.agent import SYSTEM, TOOLS, call_tool
 from leyden.demo.model import build_model
 from leyden.demo.tasks import Task, reward
+from leyden_store.listening import bound
 from leyden_store.turns import Reward, Rollout, Turn, Usage
 from leyden_trainers.models import load_model, load_tokenizer
 from leyden_trainers.policy_server.app import Front
@@ -75,7 +75,7 @@ def serving(model: Path, *, collector: str | None = None, show_ids: bool = False
 @contextmanager
 def listening(app: Any) -> Iterator[str]:
     """Serve an application in a thread; gives its URL."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = bound("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

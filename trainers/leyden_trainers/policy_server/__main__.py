@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from leyden_store.errors import LeydenError
+from leyden_store.listening import bound
 from leyden_store.owned import end_with_owner
 from leyden_trainers.models import check_model
 
@@ -116,9 +117,11 @@ def _quiet() -> None:
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket: whoever reads the URL can connect at once."""
     try:
-        return socket.create_server((host, port))
+        listener = bound(host, port)
+        listener.listen()
+        return listener
     except OSError as error:
-        # socket.create_server adds the address to the words; getaddrinfo's numbers are none of the system's.
+        # getaddrinfo's numbers are none of the system's.
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
         raise OSError(f"cannot listen on {host}:{port}: {why}") from error
 
