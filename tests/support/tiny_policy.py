@@ -76,6 +76,7 @@ def serving(model: Path, *, collector: str | None = None, show_ids: bool = False
 def listening(app: Any) -> Iterator[str]:
     """Serve an application in a thread; gives its URL."""
     listener = bound("127.0.0.1", 0)
+    listener.listen()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
@@ -122,6 +123,7 @@ def _play(client: openai.OpenAI, model: str, number: int, task: Task) -> Played:
             messages=messages,
             tools=TOOLS,
             max_tokens=24,
+            seed=8 * number + len(turns),
             logprobs=True,
             extra_body={"return_token_ids": True},
         )
