@@ -34,6 +34,7 @@ ARMS: dict[str, dict[str, str]] = {
     "leyden, hosted model": {"OPENAI_BASE_URL": "https://api.example.com/v1"},
     "leyden, no token ids": {"LEYDEN_TOKEN_IDS": "off"},
     "leyden, default": {},
+    "leyden, traceloop": {"LEYDEN_OPENAI_INSTRUMENTATION": "traceloop"},
 }
 CONVERSATIONS = {"short": (2, 200, 40), "long": (40, 800, 40), "short, much said": (4, 200, 400)}
 """Messages, characters in each, and tokens in the reply."""

@@ -50,7 +50,7 @@ class SpanReader:
         """The selected traces' rows of `otel_traces`, every column, each span once; a table a batch of rollouts."""
         selection = selection or Selection()
         for batch in self._batches(selection):
-            yield self.connection.table(sql.query("otel_traces"), _where(batch), own_settings(selection))
+            yield self.connection.table(sql.query("otel_traces"), where(batch), own_settings(selection))
 
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
@@ -106,9 +106,7 @@ class SpanReader:
         chosen, prices = self.chosen_spans(selection), self.prices.table()
         batches = self._batches(selection, cut)
         if not batches:
-            raise SelectionEmpty(
-                f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
-            )
+            raise no_match(selection)
 
         def ask(numbered: tuple[int, Batch]) -> Parcel:
             number, batch = numbered
@@ -129,19 +127,13 @@ class SpanReader:
 
     def _asked_spans(self, batch: Batch, selection: Selection) -> tuple[pa.Table, pa.Table]:
         """The spans and the log records of a batch."""
-        trace_ids = {"trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]]}
-        spans = self.connection.table(sql.query("spans"), _where(batch), own_settings(selection))
-        return spans, self.connection.table(sql.query("logs"), trace_ids)
+        spans = self.connection.table(sql.query("spans"), where(batch), own_settings(selection))
+        return spans, self.connection.table(sql.query("logs"), {"trace_ids": _trace_ids(batch)})
 
     def posted_rewards(self, batch: Batch) -> list[PostedReward]:
         """The rewards that were given to a batch of rollouts from outside."""
-        found = self.connection.rows(
-            sql.query("rewards"),
-            {
-                "rollout_ids": [row["rollout_id"] for row in batch],
-                "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
-            },
-        )
+        given_to = {"rollout_ids": [row["rollout_id"] for row in batch], "trace_ids": _trace_ids(batch)}
+        found = self.connection.rows(sql.query("rewards"), given_to)
         return [PostedReward(**row) for row in found]
 
     def chosen_spans(self, selection: Selection) -> set[SpanKey] | None:
@@ -168,10 +160,20 @@ def own_settings(selection: Selection) -> Settings | None:
     return settings_of(selection) if selection.project else None
 
 
-def _where(batch: Batch) -> dict[str, Any]:
+def where(batch: Batch) -> dict[str, Any]:
     """The parameters by which the span queries find a batch of rollouts."""
     return {
-        "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
+        "trace_ids": _trace_ids(batch),
         "start_ns": min(row["start_ns"] for row in batch),
         "end_ns": max(row["end_ns"] for row in batch),
     }
+
+
+def no_match(selection: Selection) -> SelectionEmpty:
+    """What is raised where a selection chooses nothing."""
+    chosen = selection.query or selection.sql
+    return SelectionEmpty(f"no trace matches {chosen!r}; see what is stored with: leyden traces")
+
+
+def _trace_ids(batch: Batch) -> list[str]:
+    return [trace_id for row in batch for trace_id in row["trace_ids"]]

@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from leyden_store import sql
 from leyden_store._ahead import asked_ahead
-from leyden_store.errors import SelectionEmpty
 from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
 from leyden_store.skim import ReadSpans, Skimmed, skim_table
-from leyden_store.span_reader import SpanReader, own_settings, settings_of
+from leyden_store.span_reader import SpanReader, no_match, own_settings, settings_of, where
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward, Rollout
 
@@ -41,9 +40,7 @@ def skim_store(store: SpanReader, selection: Selection | None = None) -> Iterato
     text = sql.query("skim_rollouts").replace("{selection}", selection.trace_ids)
     rollouts = store.connection.table(text, selection.parameters, settings_of(selection))
     if not len(rollouts):
-        raise SelectionEmpty(
-            f"no trace matches {selection.query or selection.sql!r}; see what is stored with: leyden traces"
-        )
+        raise no_match(selection)
 
     def ask(batch: list[dict[str, Any]]) -> tuple[pa.Table, ReadSpans, list[PostedReward]]:
         return *_table(store, batch, selection), store.posted_rewards(batch)
@@ -80,17 +77,12 @@ def _batches(rollouts: pa.Table) -> Iterator[list[dict[str, Any]]]:
 
 def _table(store: SpanReader, batch: list[dict[str, Any]], selection: Selection) -> tuple[pa.Table, ReadSpans]:
     """A batch's columns, and how to get spans of it."""
-    where = {
-        "trace_ids": [trace_id for row in batch for trace_id in row["trace_ids"]],
-        "start_ns": min(row["start_ns"] for row in batch),
-        "end_ns": max(row["end_ns"] for row in batch),
-    }
 
     def read(traces: set[str]) -> Iterator[Span]:
         held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
         return store.spans_of([row for row in held if row["trace_ids"]], selection)
 
-    return store.connection.table(sql.query("skim"), where, own_settings(selection)), read
+    return store.connection.table(sql.query("skim"), where(batch), own_settings(selection)), read
 
 
 def _only(one: Skimmed | Rollout, chosen: set[SpanKey]) -> Skimmed | Rollout:
