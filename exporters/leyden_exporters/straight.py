@@ -120,11 +120,11 @@ class Straightener:
 
     @cached_property
     def _prompts(self) -> bytes:
-        return self._sketch.prompts.flat.tobytes()
+        return self._sketch.prompts.tobytes()
 
     @cached_property
     def _responses(self) -> bytes:
-        return self._sketch.responses.flat.tobytes()
+        return self._sketch.responses.tobytes()
 
     @cached_property
     def _prompt_starts(self) -> list[int]:
@@ -188,7 +188,7 @@ def lay(rows: Sequence[Straight]) -> dict[str, pa.Array]:
     unknown = np.array([row.lacks_logprobs for row in rows])
     if not unknown.all():
         known = mask & ~np.repeat(unknown, np.diff(offsets))
-        logps[known] = _joined(sketch.logprobs, slots[~np.repeat(unknown, counts)])
+        logps[known] = sketch.logprobs.joined(slots[~np.repeat(unknown, counts)])
     lasts = slots[first + counts - 1].tolist()
     ids = [part for slot in lasts for part in (sketch.prompts[slot], sketch.responses[slot])]
     return {
@@ -197,13 +197,6 @@ def lay(rows: Sequence[Straight]) -> dict[str, pa.Array]:
         "old_logps": _lists(offsets, logps, unknown),
         "turn_ids": _lists(offsets, turn_ids),
     }
-
-
-def _joined(arrays: Ragged, places: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """These arrays, end to end."""
-    if (np.diff(places) == 1).all():
-        return arrays.flat[arrays.starts[places[0]] : arrays.starts[places[-1] + 1]]
-    return np.concatenate([arrays[place] for place in places.tolist()])
 
 
 def _lists(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import pyarrow as pa
+
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -17,6 +19,9 @@ def asked_ahead(ask: Callable[[Question], Answer], questions: Iterable[Question]
         asked = deque[Future[Answer]]()
         for question in questions:
             asked.append(pool.submit(ask, question))
+            if len(asked) == count:
+                # pyarrow imports pandas, where it is installed, for its first array: 0.3 s, and now there is time for it.
+                pa.array([], pa.null())
             if len(asked) > count:
                 yield asked.popleft().result()
         while asked:

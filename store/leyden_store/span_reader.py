@@ -128,13 +128,20 @@ class SpanReader:
     def _asked_spans(self, batch: Batch, selection: Selection) -> tuple[pa.Table, pa.Table]:
         """The spans and the log records of a batch."""
         spans = self.connection.table(sql.query("spans"), where(batch), own_settings(selection))
+        if not self._any("any_log"):
+            return spans, pa.table({})
         return spans, self.connection.table(sql.query("logs"), {"trace_ids": _trace_ids(batch)})
 
     def posted_rewards(self, batch: Batch) -> list[PostedReward]:
         """The rewards that were given to a batch of rollouts from outside."""
+        if not self._any("any_given_reward"):
+            return []
         given_to = {"rollout_ids": [row["rollout_id"] for row in batch], "trace_ids": _trace_ids(batch)}
         found = self.connection.rows(sql.query("rewards"), given_to)
         return [PostedReward(**row) for row in found]
+
+    def _any(self, query: str) -> bool:
+        return bool(len(self.connection.table(sql.query(query))))
 
     def chosen_spans(self, selection: Selection) -> set[SpanKey] | None:
         """The spans that a selection narrows its traces to; None where it takes them whole."""

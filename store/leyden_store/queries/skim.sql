@@ -30,9 +30,11 @@ WITH
 SELECT
     TraceId, SpanId, ParentSpanId, SpanName, ScopeName, toUnixTimestamp64Nano(Timestamp) AS StartNs, Duration,
     RolloutId, GroupId, Attempt, PolicyVersion,
-    arrayStringConcat(arrayConcat(mapKeys(SpanAttributes), mapKeys(Content)), '\n') AS Keys,
+    -- Names are joined, so that rows are told apart by texts; how many there are comes first, since a name may hold a break.
+    arrayStringConcat(arrayConcat([toString(length(SpanAttributes) + length(Content))], mapKeys(SpanAttributes), mapKeys(Content)),
+        '\n') AS Keys,
     arrayStringConcat(arrayMap(key -> CAST(SpanAttributes[key], 'String'), markers), '\n') AS Markers,
-    arrayStringConcat(`Events.Name`, '\n') AS EventNames,
+    arrayStringConcat(arrayConcat([toString(length(`Events.Name`))], `Events.Name`), '\n') AS EventNames,
     arrayMap(key -> SpanAttributes[key], agent_names) AS AgentNames,
     -- A name or a mark that is no text, or too long to stand among the small attributes, or events among the log
     -- records: reading decides.

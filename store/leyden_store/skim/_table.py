@@ -22,23 +22,15 @@ from leyden_store.turns import Reward
 _SHAPING = ("Keys", "Markers", "EventNames", "ScopeName", "SpanName")
 _AGENT_NAMES = ("gen_ai.agent.name", "agent.name", "graph.node.id", "operation.name", "traceloop.entity.name")
 _TOKENS: dict[str, type[np.generic]] = {"PromptIds": np.int32, "ResponseIds": np.int32, "ResponseLogprobs": np.float64}
-_REWARDED = (
-    "SpanId",
-    "ParentSpanId",
-    "StartNs",
-    "Duration",
-    "EventNames",
-    "EventTimes",
-    "EventAttributes",
-    "EventTypes",
-)
-_REWARDS = (*_REWARDED, "Attributes", "SpanAttributeTypes")
+_OF_REWARDS = ("EventTimes", "EventAttributes", "EventTypes", "Attributes", "SpanAttributeTypes")
+_REWARDS = ("SpanId", "ParentSpanId", "StartNs", "Duration", "EventNames", *_OF_REWARDS)
 
 
 def sketch_table(answer: pa.Table) -> Sketch:
     """Sketch the spans of a `skim.sql` result. Tokens stay where they lie: a row's are those of its slot."""
     slots = _in_order(answer)
-    table = answer.drop_columns(list(_TOKENS)).combine_chunks().take(slots)
+    scores = answer.select(_REWARDS).combine_chunks()
+    table = answer.drop_columns([*_TOKENS, *_OF_REWARDS]).combine_chunks().take(slots)
     starts = table["StartNs"].to_numpy()
     made = Sketch(
         trace_ids=_repeated(table["TraceId"]),
@@ -55,7 +47,7 @@ def sketch_table(answer: pa.Table) -> Sketch:
     )
     shapes, shape_at = _shapes(table)
     _name_agents(made, table, _rows(shapes, shape_at, "names_agent"))
-    made.rewards = list(_rewards(table, _rows(shapes, shape_at, "rewards")))
+    made.rewards = list(_rewards(scores, _rows(shapes, shape_at, "rewards"), slots))
     kinds = np.array([shape.kind for shape in shapes], np.int8)[shape_at]
     _hold_calls(made, table, kinds, [_ragged(answer[name], kind) for name, kind in _TOKENS.items()], slots.to_numpy())
     return made
@@ -65,10 +57,11 @@ def _in_order(answer: pa.Table) -> pa.Array:
     """The rows by start time, then trace and span; of a span that is stored twice the one that started first."""
     keys = answer.select(["StartNs", "TraceId", "SpanId"])
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names])
-    spans = list(zip(keys["TraceId"].to_pylist(), keys["SpanId"].to_pylist(), strict=True))
-    if len(set(spans)) == len(spans):
+    spans = pc.binary_join_element_wise(keys["TraceId"], keys["SpanId"], "/")
+    if pc.count_distinct(spans).as_py() == len(spans):
         return order
-    firsts: dict[tuple[str, str], int] = {}
+    spans = spans.to_pylist()
+    firsts: dict[str, int] = {}
     for row in order.to_pylist():
         firsts.setdefault(spans[row], row)
     return pa.array(firsts.values(), pa.int64())
@@ -89,16 +82,27 @@ def _shapes(table: pa.Table) -> tuple[list[Shape], npt.NDArray[np.int64]]:
         _, code = np.unique(code * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy(), return_inverse=True)
     _, firsts, shape_at = np.unique(code, return_index=True, return_inverse=True)
     rows = table.select([*_SHAPING, "Odd"]).take(pa.array(firsts)).to_pylist() if len(table) else []
-    return [UNTOLD if row["Odd"] else shape_of(_pattern(row)) for row in rows], shape_at
+    return [UNTOLD if row["Odd"] else _shape(row) for row in rows], shape_at
 
 
-def _pattern(row: dict[str, Any]) -> Span:
-    """A span of the shape: attributes have no values but for the markers."""
-    attributes = dict.fromkeys(filter(None, row["Keys"].split("\n")), "")
-    values = zip(MARKERS, row["Markers"].split("\n"), strict=True)
-    attributes.update({key: value for key, value in values if key in attributes})
-    events = tuple(Event(0, name) for name in filter(None, row["EventNames"].split("\n")))
-    return Span("", "", row["SpanName"], 0, 0, scope_name=row["ScopeName"], attributes=attributes, events=events)
+def _shape(row: dict[str, Any]) -> Shape:
+    """The shape of the spans of a row's marks; UNTOLD where a line break in a mark or a name blurs them."""
+    keys, events, markers = _names(row["Keys"]), _names(row["EventNames"]), row["Markers"].split("\n")
+    if keys is None or events is None or len(markers) != len(MARKERS):
+        return UNTOLD
+    # Attributes have no values but for the markers.
+    attributes: dict[str, AttributeValue] = dict.fromkeys(keys, "")
+    attributes.update({key: value for key, value in zip(MARKERS, markers, strict=True) if key in attributes})
+    happened = tuple(Event(0, name) for name in events)
+    return shape_of(
+        Span("", "", row["SpanName"], 0, 0, scope_name=row["ScopeName"], attributes=attributes, events=happened)
+    )
+
+
+def _names(joined: str) -> list[str] | None:
+    """Names that come joined, after their number; None where one of them has a line break in it."""
+    count, *names = joined.split("\n")
+    return names if len(names) == int(count) else None
 
 
 def _rows(shapes: Sequence[Shape], shape_at: npt.NDArray[np.int64], mark: str) -> list[int]:
@@ -115,19 +119,20 @@ def _name_agents(made: Sketch, table: pa.Table, rows: list[int]) -> None:
     for place, name, markers, names in zip(rows, *columns, strict=True):
         key = (name, markers, *names)
         if key not in known:
-            values = zip((*MARKERS, *_AGENT_NAMES), (*markers.split("\n"), *names), strict=True)
+            values = zip((*_AGENT_NAMES, *MARKERS), (*names, *markers.split("\n")), strict=False)
             said = {attribute: value for attribute, value in values if value}
             known[key] = agent_of(Span("", "", name, 0, 0, attributes=said)) or ""
         made.agents[place] = known[key]
 
 
-def _rewards(table: pa.Table, rows: list[int]) -> Iterator[tuple[int, Reward]]:
-    part = table.select(_REWARDS).take(pa.array(rows, pa.int64()))
+def _rewards(table: pa.Table, rows: list[int], slots: pa.Array) -> Iterator[tuple[int, Reward]]:
+    """slots: where each row is in the table."""
+    part = table.take(slots.take(pa.array(rows, pa.int64())))
     columns = (part[name].to_pylist() for name in _REWARDS)  # a dict a row would cost more than all that follows
     for place, (span_id, parent, start, took, names, times, told, types, pairs, kinds) in zip(
         rows, zip(*columns, strict=True), strict=True
     ):
-        events = zip(times, names.split("\n"), told, types, strict=False)
+        events = zip(times, _names(names) or (), told, types, strict=False)
         span = Span(
             trace_id="",
             span_id=span_id,
@@ -201,6 +206,7 @@ def _only(text: str) -> object:
 
 
 def _ragged(column: pa.ChunkedArray, kind: type[np.generic]) -> Ragged:
-    lists = column.combine_chunks()
-    offsets = lists.offsets.to_numpy().astype(np.int64)
-    return Ragged(lists.flatten().to_numpy().astype(kind, copy=False), (offsets - offsets[0]).tolist())
+    values = [chunk.flatten().to_numpy().astype(kind, copy=False) for chunk in column.chunks]
+    lengths = [np.diff(chunk.offsets.to_numpy()) for chunk in column.chunks]
+    starts = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]), dtype=np.int64)
+    return Ragged(np.frombuffer(b"".join(values), kind), starts.tolist())

@@ -31,6 +31,18 @@ class Ragged:
     def __getitem__(self, index: int) -> npt.NDArray[Any]:
         return self.flat[self.starts[index] : self.starts[index + 1]]
 
+    def tobytes(self) -> bytes:
+        """All of `flat`, not copied where it is a view of bytes."""
+        held = self.flat.base
+        return held if isinstance(held, bytes) else self.flat.tobytes()
+
+    def joined(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """These arrays, end to end."""
+        starts = np.array(self.starts)
+        lengths = starts[indices + 1] - starts[indices]
+        before = np.cumsum(lengths) - lengths
+        return self.flat[np.repeat(starts[indices] - before, lengths) + np.arange(lengths.sum())]
+
     def length(self, index: int) -> int:
         """How many values array `index` has."""
         return self.starts[index + 1] - self.starts[index]

@@ -19,8 +19,8 @@ from leyden_store.turns import PostedReward, Rollout
 
 _ROLLOUTS = 1024
 """The most rollouts in a batch."""
-_TOKENS = 3 << 20
-"""A batch ends with the rollout that brings its tokens here: some 12 MB of ids, and the largest rollout on top.
+_TOKENS = 4 << 20
+"""A batch ends with the rollout that brings its tokens here: some 16 MB of ids, and the largest rollout on top.
 
 Fewer would be dearer: planning the query costs as much as a thousand rows.
 """
@@ -82,7 +82,8 @@ def _table(store: SpanReader, batch: list[dict[str, Any]], selection: Selection)
         held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
         return store.spans_of([row for row in held if row["trace_ids"]], selection)
 
-    return store.connection.table(sql.query("skim"), where(batch), own_settings(selection)), read
+    settings = own_settings(selection)
+    return store.connection.table(sql.query("skim"), where(batch), settings, at_once=_AHEAD), read
 
 
 def _only(one: Skimmed | Rollout, chosen: set[SpanKey]) -> Skimmed | Rollout:

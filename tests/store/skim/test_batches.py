@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from leyden_store.lightning import LightningStore
+from leyden_store.skim import Skimmed
 from leyden_store.skim.store import skim_store
+from leyden_store.spans import Event, Span
 from leyden_store.turns import Rollout
 from tests.support.otlp_making import NOW_NS, chat, put
 
@@ -35,3 +39,35 @@ def test_named_rollouts_come_as_they_lie_and_unnamed_ones_by_time(
     assert order(store) == [one.rollout_id for batch in store.rollout_batches() for one in batch]
     by_time = [f"{32:032x}", f"{31:032x}", "r23", "r22", "r21", "later-12", "later-11"]
     assert [one.rollout_id for one in store.rollouts()] == by_time
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Span("", "", "", 0, 0, attributes={"traceloop.span.kind": "task\nworkflow"}),
+        Span("", "", "", 0, 0, attributes={"a\nb": "c"}),
+        Span("", "", "", 0, 0, events=(Event(1, "a\ngen_ai.evaluation.result"),)),
+    ],
+    ids=["in a mark", "in a name", "in an event's name"],
+)
+def test_a_line_break_where_names_are_joined_is_left_to_reading(store: LightningStore, odd: Span) -> None:
+    plain, marked = [
+        chat(
+            1,
+            trace=number,
+            rollout_id=name,
+            attributes={"gen_ai.response.finish_reasons": ["stop"]},
+            prompt_token_ids=[1, 2],
+            response_token_ids=[3],
+        )
+        for number, name in ((1, "plain"), (2, "marked"))
+    ]
+    marked = replace(marked, attributes={**marked.attributes, **odd.attributes}, events=odd.events)
+    put(store, [plain, marked])
+    found = {
+        one.rollout_id if isinstance(one, Rollout) else one.rollout.rollout_id: one
+        for batch in skim_store(store)
+        for one in batch
+    }
+    assert isinstance(found["plain"], Skimmed)
+    assert [found["marked"]] == [one for one in store.rollouts() if one.rollout_id == "marked"]
