@@ -219,7 +219,7 @@ def _ending_with(connection: Connection, traces: Sequence[str]) -> list[str]:
 
 def _under(connection: Connection, trace: str, rollout: str) -> list[SpanKey]:
     """The spans of a trace that stand under a rollout."""
-    bounds = {"trace_ids": [trace], "start_ns": 0, "end_ns": 2**63 - 1}
+    bounds = {"trace_ids": trace, "start_ns": 0, "end_ns": 2**63 - 1}
     tree = build(list(rows.spans(connection.table(sql.query("spans"), bounds))))
     return [key for key, place in places(tree).items() if place.rollout == rollout]
 

@@ -29,7 +29,7 @@ def put_logs(store: LightningStore, *batches: bytes) -> None:
 
 
 def stored(store: LightningStore, trace_ids: list[str]) -> list[LogRecord]:
-    return list(rows.log_records(store.connection.table(sql.query("logs"), {"trace_ids": trace_ids})))
+    return list(rows.log_records(store.connection.table(sql.query("logs"), {"trace_ids": ",".join(trace_ids)})))
 
 
 def test_a_record_comes_back_as_it_was_sent(store: LightningStore) -> None:

@@ -4,6 +4,6 @@ SELECT
     TraceId AS trace_id, SpanId AS span_id, toUnixTimestamp64Nano(Timestamp) AS time_ns, EventName AS name,
     ScopeName AS scope_name, Body AS body, BodyType AS body_type, LogAttributes AS attributes, LogAttributeTypes AS types
 FROM otel_logs
-WHERE TraceId IN {trace_ids:Array(String)}
+WHERE TraceId IN splitByChar(',', {trace_ids:String})
 ORDER BY TraceId, SpanId, Timestamp, RecordHash
 LIMIT 1 BY TraceId, SpanId, Timestamp, EventName, RecordHash

@@ -4,6 +4,6 @@ SELECT
     Value AS value, Label AS label, Explanation AS explanation, toUnixTimestamp64Nano(Timestamp) AS time_ns
 FROM rewards FINAL
 WHERE Source != 'span'
-  AND (RolloutId IN {rollout_ids:Array(String)} OR TraceId IN {trace_ids:Array(String)}
+  AND (RolloutId IN {rollout_ids:Array(String)} OR TraceId IN splitByChar(',', {trace_ids:String})
        OR (RolloutId = '' AND TraceId = '')) -- named by the reply's id alone: the reader finds whose it is
 ORDER BY Timestamp

@@ -41,7 +41,7 @@ SELECT
     hasAny(mapKeys(SpanAttributeTypes), arrayConcat(markers, agent_names))
         OR hasAny(mapKeys(Content), arrayConcat(markers, agent_names))
         OR (TraceId, SpanId) IN (SELECT TraceId, SpanId FROM otel_logs
-                                 WHERE TraceId IN {trace_ids:Array(String)} AND EventName != '') AS Odd,
+                                 WHERE TraceId IN splitByChar(',', {trace_ids:String}) AND EventName != '') AS Odd,
     StatusCode != 'Error' AND DroppedAttributes = 0
         AND NOT has(mapValues(SpanAttributeTypes), 'bytes_value')
         AND NOT hasAny(mapKeys(SpanAttributeTypes),
@@ -63,5 +63,5 @@ SELECT
     if(rewarded, arrayMap(t -> toUnixTimestamp64Nano(t), `Events.Timestamp`), []) AS EventTimes,
     if(rewarded, `Events.Attributes`, []) AS EventAttributes, if(rewarded, EventAttributeTypes, []) AS EventTypes
 FROM otel_traces
-WHERE TraceId IN {trace_ids:Array(String)}
+WHERE TraceId IN splitByChar(',', {trace_ids:String})
   AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({end_ns:Int64})

@@ -14,7 +14,7 @@ SELECT
     ScopeAttributes, ScopeAttributeTypes, ScopeDroppedAttributes, ScopeSchemaUrl,
     ResourceDroppedAttributes, ResourceSchemaUrl
 FROM otel_traces
-WHERE TraceId IN {trace_ids:Array(String)}
+WHERE TraceId IN splitByChar(',', {trace_ids:String})
   AND Timestamp >= fromUnixTimestamp64Nano({start_ns:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({end_ns:Int64})
 ORDER BY TraceId, Timestamp, SpanId
 LIMIT 1 BY TraceId, SpanId
