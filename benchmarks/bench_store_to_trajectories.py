@@ -1,6 +1,6 @@
 """How fast a store's spans become trajectories, and in how much memory.
 
-    python benchmarks/bench_store_to_trajectories.py [--rollouts 2500] [--turns 8] [--prompt 1000] [--read] [--json]
+    python benchmarks/bench_store_to_trajectories.py [--rollouts 12500] [--turns 8] [--prompt 1000] [--read] [--json]
 
 Rollouts are made in an embedded store on disk by SQL: conversations of `--turns` calls whose prompts average
 `--prompt` tokens, with ids, logprobs, messages of four letters a token, and a reward. Then a process of its own opens
@@ -66,7 +66,7 @@ FROM numbers({first:UInt64}, {rollouts:UInt64})
 def main() -> None:
     """Print one line per measurement, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rollouts", type=int, default=2500)
+    parser.add_argument("--rollouts", type=int, default=12500, help="fewer measure the start more than the way")
     parser.add_argument("--turns", type=int, default=8)
     parser.add_argument("--prompt", type=int, default=1000, help="mean prompt length in tokens")
     parser.add_argument("--read", action="store_true", help="read every message, for comparison")

@@ -82,8 +82,7 @@ def _table(store: SpanReader, batch: list[dict[str, Any]], selection: Selection)
         held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
         return store.spans_of([row for row in held if row["trace_ids"]], selection)
 
-    settings = own_settings(selection)
-    return store.connection.table(sql.query("skim"), where(batch), settings, at_once=_AHEAD), read
+    return store.connection.table(sql.query("skim"), where(batch), own_settings(selection)), read
 
 
 def _only(one: Skimmed | Rollout, chosen: set[SpanKey]) -> Skimmed | Rollout:
