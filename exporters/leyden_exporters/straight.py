@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import ge
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from leyden_exporters.forest import WIDTH
 from leyden_exporters.options import Options
 from leyden_exporters.trajectories import joined
 from leyden_exporters.transitions import CUT_SHORT
-from leyden_store.skim import Ragged, Sketch, Skimmed
+from leyden_store.skim import Sketch, Skimmed
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ def asked_ahead(ask: Callable[[Question], Answer], questions: Iterable[Question]
         for question in questions:
             asked.append(pool.submit(ask, question))
             if len(asked) == count:
-                # pyarrow imports pandas, where it is installed, for its first array: 0.3 s, and now there is time for it.
+                # For its first array pyarrow imports pandas, where it is installed: 0.3 s, for which there is time now.
                 pa.array([], pa.null())
             if len(asked) > count:
                 yield asked.popleft().result()

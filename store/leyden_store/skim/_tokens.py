@@ -41,7 +41,8 @@ class Ragged:
         starts = np.array(self.starts)
         lengths = starts[indices + 1] - starts[indices]
         before = np.cumsum(lengths) - lengths
-        return self.flat[np.repeat(starts[indices] - before, lengths) + np.arange(lengths.sum())]
+        places = np.repeat(starts[indices] - before, lengths) + np.arange(lengths.sum())
+        return np.take(self.flat, places)
 
     def length(self, index: int) -> int:
         """How many values array `index` has."""
