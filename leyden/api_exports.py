@@ -26,7 +26,8 @@ from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.pages import Cursor, Limit, Page, cut
 from leyden_collector.api.parts import Asking, Parts, of_project
 from leyden_exporters.options import Options
-from leyden_exporters.skimmable import Skimmable, watched
+from leyden_exporters.skimmable import watched
+from leyden_exporters.sources import Skimmable
 from leyden_store import dsn as dsns
 from leyden_store.audit import Action, acting_as
 from leyden_store.errors import LeydenError

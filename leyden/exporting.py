@@ -32,8 +32,8 @@ from leyden_exporters.snapshots.writing import code_versions
 from leyden_exporters.span_formats import SPAN_FORMATS, format_or_spans
 from leyden_exporters.span_rows import write_rows
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import SpanKey, spans_hash
 from leyden_store.selection import Selection
+from leyden_store.span_sets import SpanKey, SpanSet
 from leyden_store.turns import Rollout
 
 Watch = Callable[[Iterable[Rollout]], Iterable[Rollout]]
@@ -160,10 +160,11 @@ def _snapshot(
     plan: Plan,
     chosen: Chosen,
 ) -> Export:
-    schema = store.schema()
+    schema, used = store.schema(), SpanSet(())
 
     def manifesto(files: list[FileEntry], reports: Mapping[str, Report]) -> Manifest:
-        keys = list(_kept(reports.values()))
+        nonlocal used
+        used = SpanSet(_kept(reports.values()))
         return Manifest(
             format=form.name,
             query={
@@ -176,8 +177,8 @@ def _snapshot(
             schema=schema,
             options=options_json(options),
             rows=sum(report.written for report in reports.values()),
-            spans=len(set(keys)),
-            spans_hash=spans_hash(keys),
+            spans=len(used),
+            spans_hash=used.hash,
             report=merged([*reports.values(), *chosen.left_out]),
             splits={split: report.written for split, report in reports.items()},
             files=files,
@@ -203,7 +204,7 @@ def _snapshot(
         rows=manifest.rows,
         sha256=manifest.sha256,
         report=json.dumps(manifest.report, sort_keys=True),
-        spans=_kept(reports.values()),
+        spans=used,
         manifest=manifest.to_json(),
     )
     shown = target.text if target.remote else str(target.path)

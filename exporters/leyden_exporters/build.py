@@ -15,7 +15,7 @@ from leyden_exporters.forest import OriginKind
 from leyden_exporters.options import Advantage, Options, PerTurn
 from leyden_exporters.report import Report
 from leyden_exporters.rewards import rollout_reward
-from leyden_exporters.skimmable import Skimmable
+from leyden_exporters.sources import Skimmable
 from leyden_exporters.straight import Straight, Straightener
 from leyden_exporters.trajectories import Trajectory, merge
 from leyden_exporters.transitions import from_rollout

@@ -17,7 +17,7 @@ from leyden_exporters.beside import in_order
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_exporters.rows import SUFFIXES, Packing, new_rows
-from leyden_exporters.skimmable import Parcelled, Unread
+from leyden_exporters.sources import Parcelled, Unread
 from leyden_store.reading import no_search_for_cycles
 from leyden_store.turns import Rollout
 

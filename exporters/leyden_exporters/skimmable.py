@@ -1,14 +1,13 @@
-"""Sources of rollouts that can be skimmed: what is made of tokens alone need not read what was said."""
+"""Where rollouts come from: spans in memory, tables of them, a store."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from leyden_exporters.sources import Skimmable, Unread
 from leyden_store.lightning import LightningStore
 from leyden_store.parcels import Parcel
 from leyden_store.reading import read_rollouts
@@ -17,44 +16,6 @@ from leyden_store.skim import ReadSpans, Skimmed, skim_spans, skim_table
 from leyden_store.skim.store import skim_store
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward, Rollout
-
-
-@runtime_checkable
-class Skimmable(Protocol):
-    """Rollouts to be read one by one, or skimmed: the same in the same order."""
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[Rollout]: ...
-
-    @abstractmethod
-    def skims(self) -> Iterator[Sequence[Skimmed | Rollout]]:
-        """The rollouts in pieces; the skimmed ones of a piece are of one sketch."""
-
-
-class Unread(Protocol):
-    """Some rollouts that are not read yet. It pickles, so that another process can read them.
-
-    count: how many there are, before stitching; left: how many of its like follow
-    """
-
-    @property
-    def count(self) -> int: ...
-    @property
-    def left(self) -> int: ...
-    def rollouts(self) -> Iterable[Rollout]:
-        """Read them."""
-
-
-@runtime_checkable
-class Parcelled(Protocol):
-    """Rollouts to be read one by one, or had in parcels: the same in the same order."""
-
-    @abstractmethod
-    def __iter__(self) -> Iterator[Rollout]: ...
-
-    @abstractmethod
-    def parcels(self) -> Iterator[Unread]:
-        """The rollouts, unread."""
 
 
 class SpanSource:

@@ -16,8 +16,8 @@ from leyden_exporters.report import Report, SpanRow
 from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
-from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
+from leyden_store.span_sets import SpanKey
 from leyden_store.spans import Span
 from leyden_store.turns import Rollout
 

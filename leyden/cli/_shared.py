@@ -207,7 +207,8 @@ def collector_endpoint(dsn: str | None) -> str | None:
 
 def counted(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
     """The rollouts, with a bar on a terminal as they pass; silent in a pipe. What goes on from before has no total."""
-    from leyden_exporters.skimmable import Skimmable, StoreSource, watched
+    from leyden_exporters.skimmable import StoreSource, watched
+    from leyden_exporters.sources import Skimmable
 
     if not sys.stderr.isatty() or not isinstance(rollouts, Skimmable):
         return rollouts

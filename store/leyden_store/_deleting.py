@@ -10,7 +10,7 @@ from typing import Any
 
 from leyden_store.connection import Connection
 from leyden_store.errors import StoreError
-from leyden_store.runs import SpanKey
+from leyden_store.span_sets import SpanKey
 
 _PIECE = 5000
 """Ids a statement holds; a client's request may not exceed some megabytes."""

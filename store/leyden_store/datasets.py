@@ -12,7 +12,8 @@ from leyden_store import audit
 from leyden_store.audit import Action
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
-from leyden_store.runs import SpanKey, in_order, new_id, record_lineage, spans_hash
+from leyden_store.runs import new_id
+from leyden_store.span_sets import SpanKey, SpanSet
 
 
 class DatasetNotFound(LeydenError):
@@ -73,9 +74,9 @@ class Datasets:
 
     def record(self, made: Dataset, spans: Iterable[SpanKey]) -> Dataset:
         """Register an export and the spans in it; it with its id. An id that is given is kept."""
-        keys = in_order(spans)
+        used = SpanSet.of(spans)
         dataset_id = made.dataset_id or new_id()
-        record_lineage(self._connection, "dataset", dataset_id, keys)
+        used.record(self._connection, "dataset", dataset_id)
         row = {
             "DatasetId": dataset_id,
             "Format": made.form,
@@ -86,8 +87,8 @@ class Datasets:
             "Sql": made.sql,
             "Parameters": _json(made.parameters),
             "Rows": made.rows,
-            "Spans": len(keys),
-            "SpansHash": spans_hash(keys),
+            "Spans": len(used),
+            "SpansHash": used.hash,
             "Sha256": made.sha256,
             "Report": _json(made.report),
             "Manifest": _json(made.manifest) if made.manifest else "",

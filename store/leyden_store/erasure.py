@@ -20,8 +20,8 @@ from leyden_store._deleting import Rows, count, delete, hashes_of, of_spans, of_
 from leyden_store._placing import places
 from leyden_store.connection import Connection
 from leyden_store.errors import StoreError
-from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
+from leyden_store.span_sets import SpanKey
 from leyden_store.tree import build
 
 Kind = Literal["session", "rollout", "user", "trace", "where"]

@@ -17,7 +17,7 @@ from typing import Any
 
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError, TraceNotFound
-from leyden_store.runs import SpanKey
+from leyden_store.span_sets import SpanKey
 from leyden_store.turns import Message
 
 

@@ -25,12 +25,13 @@ from leyden_store.listing import Page, TraceFilter, list_traces
 from leyden_store.migrate import migrate
 from leyden_store.prices import Prices
 from leyden_store.prompts import Prompts
-from leyden_store.runs import Runs, SpanKey
+from leyden_store.runs import Runs
 from leyden_store.saved_queries import SavedQueries
 from leyden_store.searching import search
 from leyden_store.selection import Selection, bound
 from leyden_store.sessions import list_sessions
 from leyden_store.span_reader import SpanReader, settings_of
+from leyden_store.span_sets import SpanKey
 from leyden_store.triggers import Triggers
 from leyden_store.turns import PostedReward
 

@@ -15,11 +15,13 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
 from leyden_store.turns import Rollout, Usage
+
+if TYPE_CHECKING:
+    from leyden_store.connection import Connection
 
 OWN, CONFIGURED = "leyden", "config"
 ALWAYS = date(1970, 1, 1)

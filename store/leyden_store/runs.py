@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,17 +10,12 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import pyarrow as pa
-
 from leyden_store import audit, run_spans
 from leyden_store.audit import Action
 from leyden_store.checkpoints import Checkpoint, Checkpoints
 from leyden_store.connection import Connection
 from leyden_store.errors import LeydenError
-
-SpanKey = tuple[str, str]
-"""(trace id, span id)."""
-
+from leyden_store.span_sets import SpanKey, SpanSet
 
 STALE = timedelta(seconds=90)
 """A run that has not been heard of for so long is lost: its process was killed."""
@@ -119,8 +113,9 @@ class Runs:
 
     def start(self, run: Run, spans: Sequence[SpanKey]) -> Run:
         """Record a run that begins, and the spans it uses."""
-        run = replace(run, spans=len(set(spans)), spans_hash=spans_hash(spans))
-        record_lineage(self._connection, "run", run.run_id, spans)
+        used = SpanSet.of(spans)
+        run = replace(run, spans=len(used), spans_hash=used.hash)
+        used.record(self._connection, "run", run.run_id)
         run = self._write(replace(run, started_at=run.started_at or datetime.now(UTC)))
         asked = run.query or run.sql
         audit.done(self._connection, Action.TRAIN, f"run {run.run_id}, {run.trainer}, of {asked}", run.spans)
@@ -128,10 +123,11 @@ class Runs:
 
     def uses(self, run: Run, spans: Sequence[SpanKey]) -> Run:
         """Record the spans of a run that makes its own while it trains: all of them, at its end."""
-        if not spans or run.spans_hash == (hashed := spans_hash(spans)):
+        used = SpanSet.of(spans)
+        if not len(used) or run.spans_hash == used.hash:
             return run
-        record_lineage(self._connection, "run", run.run_id, spans)
-        return replace(run, spans=len(set(spans)), spans_hash=hashed)
+        used.record(self._connection, "run", run.run_id)
+        return replace(run, spans=len(used), spans_hash=used.hash)
 
     def beat(self, run: Run) -> Run:
         """Record that a run lives, and how far it is."""
@@ -235,27 +231,6 @@ class Runs:
 def new_id() -> str:
     """A run's or data set's id: sorts by time, is unique."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:8]}"
-
-
-def in_order(spans: Iterable[SpanKey]) -> list[SpanKey]:
-    """Each span once, sorted. As they come they mostly are, since so they lie in the store: a set would lose that."""
-    return sorted(dict.fromkeys(spans))
-
-
-def spans_hash(spans: Iterable[SpanKey]) -> str:
-    """SHA-256 of a set of spans, whatever their order."""
-    return hashlib.sha256("\n".join(f"{t}:{s}" for t, s in in_order(spans)).encode()).hexdigest()
-
-
-def record_lineage(connection: Connection, kind: str, subject_id: str, spans: Iterable[SpanKey]) -> None:
-    """Record which spans a run or a data set was made of."""
-    keys = in_order(spans)
-    of = {"Kind": pa.repeat(kind, len(keys)), "SubjectId": pa.repeat(subject_id, len(keys))}
-    named = {
-        "TraceId": pa.array([t for t, _ in keys], pa.string()),
-        "SpanId": pa.array([s for _, s in keys], pa.string()),
-    }
-    connection.insert_table("lineage", pa.table({**of, **named}))
 
 
 def _run(row: Mapping[str, Any]) -> Run:

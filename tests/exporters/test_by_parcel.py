@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from leyden_exporters.by_parcel import Making, Parcelled
+from leyden_exporters.by_parcel import Making
 from leyden_exporters.curation.corrections import corrected
 from leyden_exporters.formats import FORMATS, turns
 from leyden_exporters.options import Options
 from leyden_exporters.rows import Packing, shards_of
 from leyden_exporters.skimmable import StoreSource, watched
+from leyden_exporters.sources import Parcelled
 from leyden_store import batches
 from leyden_store.lightning import LightningStore
 from leyden_store.turns import Rollout
@@ -115,3 +118,9 @@ def test_only_the_chosen_turns_of_a_parcel_are_read(store: LightningStore) -> No
     assert read == ["2", "2"]
     made = Making(turns._rows, Options(), Packing(turns._SCHEMA, as_lines=True))(parcel)
     assert made.report.written == 2
+
+
+def test_a_process_that_reads_parcels_imports_no_store() -> None:
+    made = "import leyden_exporters.formats.trl_sft, leyden_store.parcels, sys"
+    asked = f"{made}; sys.exit(not {{'clickhouse_connect', 'sqlglot', 'chdb'}}.isdisjoint(sys.modules))"
+    subprocess.run([sys.executable, "-c", asked], check=True)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from leyden.exporting import export
 from leyden_exporters.build import trajectory_table
 from leyden_exporters.options import Advantage, Credit, Options, Overlong, PerTurn, RewardFrom
-from leyden_exporters.skimmable import Skimmable, SpanSource, StoreSource, Watched
+from leyden_exporters.skimmable import SpanSource, StoreSource, Watched
+from leyden_exporters.sources import Skimmable
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces

@@ -12,7 +12,7 @@ import pytest
 from leyden_store.checkpoints import CheckpointState
 from leyden_store.errors import SelectionEmpty
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import Run, RunNotFound, RunStatus, new_id, spans_hash
+from leyden_store.runs import Run, RunNotFound, RunStatus, new_id
 from leyden_store.selection import Selection
 from tests.support.otlp_making import chat, put
 
@@ -68,10 +68,6 @@ def test_which_spans_made_a_run_and_what_a_span_made(store: LightningStore) -> N
     assert made == [{"Kind": "dataset", "SubjectId": dataset}, {"Kind": "run", "SubjectId": "run-1"}]
     (row,) = store.sql("SELECT Format, Rows, Spans FROM datasets FINAL").to_pylist()
     assert row == {"Format": "turns", "Rows": 2, "Spans": 1}
-
-
-def test_the_hash_of_spans_knows_no_order_and_no_doubles() -> None:
-    assert spans_hash(KEYS) == spans_hash(reversed(KEYS[:2])) != spans_hash(KEYS[:1])
 
 
 def test_a_run_is_found_by_a_beginning_that_only_it_has(store: LightningStore) -> None:

@@ -16,8 +16,9 @@ from leyden_exporters.skimmable import StoreSource, as_is
 from leyden_exporters.snapshots import options_json
 from leyden_store.errors import StoreError
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import Run, RunStatus, SpanKey, new_id, spans_hash
+from leyden_store.runs import Run, RunStatus, new_id
 from leyden_store.selection import Selection
+from leyden_store.span_sets import SpanKey, SpanSet
 from leyden_store.turns import Rollout
 from leyden_trainers.checkpoints import check_output
 from leyden_trainers.code import code_version
@@ -181,7 +182,7 @@ def resume(
             work: _Work = partial(_made, store, run)
         elif isinstance(plugin, OnlineTrainer):
             work = _online(plugin, store, collector, None, None, run.run_id, used)
-        elif spans_hash(used) != run.spans_hash:
+        elif SpanSet(used).hash != run.spans_hash:
             raise CannotResume(f"some of what the run {run.run_id} trains on was erased from the store: start it anew")
         else:
             work = partial(plugin.train, unfinished.rows(run.rows_hash))

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from leyden_exporters.options import Options
 from leyden_exporters.report import Report
 from leyden_store.lightning import LightningStore
-from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
+from leyden_store.span_sets import SpanKey
 from leyden_store.turns import Rollout
 from leyden_trainers.errors import TrainerNotFound
 

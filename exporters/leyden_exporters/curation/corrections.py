@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from leyden_exporters.skimmable import Parcelled, Unread
+from leyden_exporters.sources import Parcelled, Unread
 from leyden_store.turns import Message, Rollout, Turn
 
 NOTE = "corrected by a person"

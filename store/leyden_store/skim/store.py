@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from leyden_store import sql
 from leyden_store._ahead import asked_ahead
-from leyden_store.runs import SpanKey
 from leyden_store.selection import Selection
 from leyden_store.skim import ReadSpans, Skimmed, skim_table
 from leyden_store.span_reader import SpanReader, no_match, own_settings, settings_of, where
+from leyden_store.span_sets import SpanKey
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward, Rollout
 

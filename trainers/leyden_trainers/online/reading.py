@@ -14,7 +14,7 @@ from leyden_exporters.rewards import rollout_reward
 from leyden_exporters.scoring import RewardFunction
 from leyden_exporters.skimmable import StoreSource
 from leyden_store.errors import SelectionEmpty
-from leyden_store.runs import SpanKey
+from leyden_store.span_sets import SpanKey
 from leyden_store.turns import Reward, Rollout
 from leyden_trainers.online.gathering import Gathering
 from leyden_trainers.online.rewarding import judge

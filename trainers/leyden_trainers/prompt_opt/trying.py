@@ -13,7 +13,7 @@ from leyden_exporters.skimmable import StoreSource
 from leyden_store.errors import SelectionEmpty
 from leyden_store.evaluations import EvaluatedRollout
 from leyden_store.prompts import Prompt
-from leyden_store.runs import SpanKey
+from leyden_store.span_sets import SpanKey
 from leyden_store.turns import Rollout
 from leyden_trainers.errors import EvaluationInvalid
 from leyden_trainers.evaluation.rolling import Rolling
