@@ -20,7 +20,7 @@ class Parcel:
     """A batch of rollouts as the store gave it; another process can read it, since it pickles.
 
     count:  how many rollouts were asked for; left: how many parcels follow
-    spans, logs: results of `queries/spans.sql` and `queries/logs.sql`
+    spans, logs: results of `queries/turn_spans.sql` and `queries/logs.sql`
     chosen: (trace id, span id) of the turns that are wanted, None for all
     """
 
@@ -34,11 +34,10 @@ class Parcel:
 
     def rollouts(self) -> list[Rollout]:
         """Read it."""
-        read = read_rollouts(joined(self.spans, self.logs), self.posted)
+        read = read_rollouts(joined(rows.turn_spans(self.spans), self.logs), self.posted)
         return [self.prices.priced(one if self.chosen is None else one.only(self.chosen)) for one in read]
 
 
-def joined(spans: pa.Table, logs: pa.Table) -> Iterator[Span]:
+def joined(spans: Iterator[Span], logs: pa.Table) -> Iterator[Span]:
     """The spans, each with the events that came as log records."""
-    read = rows.spans(spans)
-    return iter(join_logs(read, list(rows.log_records(logs)))) if len(logs) else read
+    return iter(join_logs(spans, list(rows.log_records(logs)))) if len(logs) else spans

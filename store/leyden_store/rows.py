@@ -23,6 +23,12 @@ def spans(table: pa.Table) -> Iterator[Span]:
         yield from map(_span, *map(_arrow.column, batch.select(_COLUMNS).columns))
 
 
+def turn_spans(table: pa.Table) -> Iterator[Span]:
+    """Read the result of `queries/turn_spans.sql`, in its order: spans as far as turns depend on them."""
+    for batch in table.to_batches(max_chunksize=4096):
+        yield from map(_turn_span, *map(_arrow.column, batch.select(_TURN_COLUMNS).columns))
+
+
 def log_records(table: pa.Table) -> Iterator[LogRecord]:
     """Read the result of `queries/logs.sql`, in its order."""
     for row in table.to_pylist():
@@ -111,7 +117,53 @@ def _span(
     )
 
 
-def _event(time_ns: int, name: str, pairs: Pairs, types: Pairs, dropped: int) -> Event:
+_TURN_COLUMNS = (
+    "TraceId", "SpanId", "ParentSpanId", "SpanName", "StartNs", "Duration", "StatusCode", "StatusMessage",
+    "ServiceName", "ScopeName", "Attributes", "SpanAttributeTypes", "EventTimes", "EventNames", "EventAttributes",
+    "EventAttributeTypes", "DroppedAttributes", "RolloutId", "GroupId", "Attempt", "SessionId", "PolicyVersion",
+    "PromptTokenIds", "ResponseTokenIds", "ResponseLogprobs",
+)  # fmt: skip
+"""What a turn depends on, in the order `_turn_span` takes it."""
+
+
+def _turn_span(
+    trace_id: str, span_id: str, parent_span_id: str, name: str, start_ns: int, duration: int, status: str,
+    status_message: str, service: str, scope_name: str, attributes: Pairs, types: Pairs, event_times: Sequence[int],
+    event_names: Sequence[str], event_pairs: Sequence[Pairs], event_types: Sequence[Pairs], dropped_attributes: int,
+    rollout_id: str, group_id: str, attempt: int | None, session_id: str, policy_version: str,
+    prompt_ids: Sequence[int], response_ids: Sequence[int], logprobs: Sequence[float],
+) -> Span:  # fmt: skip
+    return Span(
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_span_id=parent_span_id,
+        name=name,
+        start_ns=start_ns,
+        end_ns=start_ns + duration,
+        status=status,
+        status_message=status_message,
+        service=service,
+        scope_name=scope_name,
+        resource=_NOTHING,
+        attributes=_attributes(attributes, types),
+        events=tuple(map(_event, event_times, event_names, event_pairs, event_types)) if event_times else (),
+        dropped_attributes=dropped_attributes,
+        rollout_id=rollout_id,
+        group_id=group_id,
+        attempt=attempt,
+        session_id=session_id,
+        policy_version=policy_version or None,
+        prompt_token_ids=prompt_ids or None,
+        response_token_ids=response_ids or None,
+        response_logprobs=logprobs or None,
+        scope_attributes=_NOTHING,
+    )
+
+
+_NOTHING: Attributes = {}
+
+
+def _event(time_ns: int, name: str, pairs: Pairs, types: Pairs, dropped: int = 0) -> Event:
     return Event(time_ns, name, _attributes(pairs, types), dropped)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from leyden_store import sql
+from leyden_store import rows, sql
 from leyden_store._ahead import asked_ahead
 from leyden_store.batches import Batch, Cut, as_stored, in_batches
 from leyden_store.connection import READ_ONLY, Connection, Settings, reading
@@ -50,7 +50,7 @@ class SpanReader:
         """The selected traces' rows of `otel_traces`, every column, each span once; a table a batch of rollouts."""
         selection = selection or Selection()
         for batch in self._batches(selection):
-            yield self.connection.table(sql.query("otel_traces"), where(batch), own_settings(selection))
+            yield self._asked("otel_traces", batch, selection)
 
     def trace(self, trace_id: str) -> SpanTree:
         """One trace's span tree, by its id or an unambiguous beginning of it. Raises TraceNotFound."""
@@ -110,7 +110,7 @@ class SpanReader:
 
         def ask(numbered: tuple[int, Batch]) -> Parcel:
             number, batch = numbered
-            spans, logs = self._asked_spans(batch, selection)
+            spans, logs = self._asked("turn_spans", batch, selection), self._logs(batch)
             wanted = None if chosen is None else chosen & set(_keys(spans))
             left = len(batches) - number - 1
             return Parcel(len(batch), left, spans, logs, self.posted_rewards(batch), prices, wanted)
@@ -123,14 +123,19 @@ class SpanReader:
 
     def spans_of(self, batch: Batch, selection: Selection) -> Iterator[Span]:
         """Every span of a batch of rollouts, rows of `queries/rollouts.sql`."""
-        return joined(*self._asked_spans(batch, selection))
+        return joined(rows.spans(self._asked("spans", batch, selection)), self._logs(batch))
 
-    def _asked_spans(self, batch: Batch, selection: Selection) -> tuple[pa.Table, pa.Table]:
-        """The spans and the log records of a batch."""
-        spans = self.connection.table(sql.query("spans"), where(batch), own_settings(selection))
+    def turn_spans_of(self, batch: Batch, selection: Selection) -> Iterator[Span]:
+        """As `spans_of`, as far as turns depend on the spans."""
+        return joined(rows.turn_spans(self._asked("turn_spans", batch, selection)), self._logs(batch))
+
+    def _asked(self, query: str, batch: Batch, selection: Selection) -> pa.Table:
+        return self.connection.table(sql.query(query), where(batch), own_settings(selection))
+
+    def _logs(self, batch: Batch) -> pa.Table:
         if not self._any("any_log"):
-            return spans, pa.table({})
-        return spans, self.connection.table(sql.query("logs"), {"trace_ids": _trace_ids(batch)})
+            return pa.table({})
+        return self.connection.table(sql.query("logs"), {"trace_ids": _trace_ids(batch)})
 
     def posted_rewards(self, batch: Batch) -> list[PostedReward]:
         """The rewards that were given to a batch of rollouts from outside."""

@@ -80,7 +80,7 @@ def _table(store: SpanReader, batch: list[dict[str, Any]], selection: Selection)
 
     def read(traces: set[str]) -> Iterator[Span]:
         held = [{**row, "trace_ids": [t for t in row["trace_ids"] if t in traces]} for row in batch]
-        return store.spans_of([row for row in held if row["trace_ids"]], selection)
+        return store.turn_spans_of([row for row in held if row["trace_ids"]], selection)
 
     return store.connection.table(sql.query("skim"), where(batch), own_settings(selection)), read
 
