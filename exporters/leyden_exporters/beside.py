@@ -11,13 +11,13 @@ import pickle
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import IO, Any, Protocol, TypeVar
 
 _WORTH = 6
-"""Pieces of work that must follow for a process to be started: it takes about two to pay for its start."""
+"""A process is started for more pieces of work than these: it takes about two to pay for its start."""
 
 _GIVEN = 2
 """Pieces the process beside has at once: the one it works on, and the next."""
@@ -28,18 +28,18 @@ _WAITING = 3
 _SIZE = 8
 
 
-class Piece(Protocol):
-    """A piece of work that knows how many follow."""
-
-    @property
-    def left(self) -> int: ...
-
-
-Work = TypeVar("Work", bound=Piece)
+Work = TypeVar("Work", covariant=True)
 Result = TypeVar("Result")
 
 
-def in_order(do: Callable[[Work], Result], pieces: Iterable[Work], *, cores: int | None = None) -> Iterator[Result]:
+class Pieces(Protocol[Work]):
+    """Pieces of work that come one by one, and how many will."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Work]: ...
+
+
+def in_order(do: Callable[[Work], Result], pieces: Pieces[Work], *, cores: int | None = None) -> Iterator[Result]:
     """Do each piece of work, here or beside; `do` and the pieces pickle. cores: how many there are, None to find out.
 
     Raises what `do` raises.
@@ -47,10 +47,9 @@ def in_order(do: Callable[[Work], Result], pieces: Iterable[Work], *, cores: int
     cores = len(os.sched_getaffinity(0)) if cores is None else cores
     waiting: deque[tuple[Work | None, Future[Result | None]]] = deque()
     with ExitStack() as closing:
-        beside: Beside | None = None
+        # At once: it starts while the first pieces are still fetched.
+        beside = closing.enter_context(Beside(do)) if cores > 1 and len(pieces) > _WORTH else None
         for piece in pieces:
-            if beside is None and cores > 1 and piece.left >= _WORTH:
-                beside = closing.enter_context(Beside(do))
             given = sum(not future.done() for _, future in waiting)
             if beside is not None and beside.works and given < _GIVEN:
                 waiting.append((piece, beside.ask(piece)))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from json.encoder import encode_basestring as _quoted
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -254,6 +255,9 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _text(value: Any) -> str | None:
+    if type(value) is dict and all(type(item) is str for item in value.values()):
+        # As most messages are. Putting it together here takes a third of the time.
+        return f"{{{','.join([f'{_quoted(key)}:{_quoted(item)}' for key, item in value.items()])}}}"
     return None if value is None else to_text(value)
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 import pyarrow as pa
 
 from leyden_exporters.sources import Skimmable, Unread
+from leyden_store.counted import Counted
 from leyden_store.lightning import LightningStore
 from leyden_store.parcels import Parcel
 from leyden_store.reading import read_rollouts
@@ -65,7 +66,7 @@ class StoreSource:
     def __iter__(self) -> Iterator[Rollout]:
         return chain.from_iterable(self._store.rollout_batches(self._selection))
 
-    def parcels(self) -> Iterator[Parcel]:
+    def parcels(self) -> Counted[Parcel]:
         """A batch of rollouts at a time, unread. Raises SelectionEmpty when nothing matches."""
         return self._store.parcels(self._selection)
 
@@ -101,9 +102,13 @@ class WatchedParcels(Watched):
         super().__init__(source, passed)
         self._parcelled = source
 
-    def parcels(self) -> Iterator[Unread]:
+    def parcels(self) -> Counted[Unread]:
         """The source's parcels."""
-        for parcel in self._parcelled.parcels():
+        parcels = self._parcelled.parcels()
+        return Counted(len(parcels), self._passing(parcels))
+
+    def _passing(self, parcels: Iterable[Unread]) -> Iterator[Unread]:
+        for parcel in parcels:
             yield parcel
             self._passed(parcel.count)
         self._passed(None)

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from leyden_store.counted import Counted
 from leyden_store.turns import Rollout
 
 if TYPE_CHECKING:
@@ -30,13 +31,11 @@ class Skimmable(Protocol):
 class Unread(Protocol):
     """Some rollouts that are not read yet. It pickles, so that another process can read them.
 
-    count: how many there are, before stitching; left: how many of its like follow
+    count: how many there are, before stitching
     """
 
     @property
     def count(self) -> int: ...
-    @property
-    def left(self) -> int: ...
     def rollouts(self) -> Iterable[Rollout]:
         """Read them."""
 
@@ -49,5 +48,5 @@ class Parcelled(Protocol):
     def __iter__(self) -> Iterator[Rollout]: ...
 
     @abstractmethod
-    def parcels(self) -> Iterator[Unread]:
+    def parcels(self) -> Counted[Unread]:
         """The rollouts, unread."""

@@ -11,7 +11,7 @@ Row = dict[str, Any]
 Batch = list[Row]
 Cut = Callable[[Sequence[Row]], list[Batch]]
 
-_BATCH = 256
+_BATCH = 384
 """Rollouts read at once: bounds memory by this many rollouts' spans, and makes one query serve them all."""
 
 _LARGEST_BATCH = 1024

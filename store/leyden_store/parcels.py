@@ -19,13 +19,12 @@ from leyden_store.turns import PostedReward, Rollout
 class Parcel:
     """A batch of rollouts as the store gave it; another process can read it, since it pickles.
 
-    count:  how many rollouts were asked for; left: how many parcels follow
+    count:  how many rollouts were asked for
     spans, logs: results of `queries/turn_spans.sql` and `queries/logs.sql`
     chosen: (trace id, span id) of the turns that are wanted, None for all
     """
 
     count: int
-    left: int
     spans: pa.Table
     logs: pa.Table
     posted: Sequence[PostedReward]

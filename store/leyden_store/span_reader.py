@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from leyden_store import rows, sql
 from leyden_store._ahead import asked_ahead
 from leyden_store.batches import Batch, Cut, as_stored, in_batches
 from leyden_store.connection import READ_ONLY, Connection, Settings, reading
+from leyden_store.counted import Counted
 from leyden_store.errors import SelectionEmpty, TraceNotFound
 from leyden_store.guard import quoted
 from leyden_store.parcels import Parcel, joined
@@ -82,7 +82,7 @@ class SpanReader:
         for parcel in self._parcels(selection or Selection(), as_stored, skip):
             yield parcel.rollouts()
 
-    def parcels(self, selection: Selection | None = None) -> Iterator[Parcel]:
+    def parcels(self, selection: Selection | None = None) -> Counted[Parcel]:
         """What `rollout_batches` reads, unread: for whoever has a process to read some of it in."""
         return self._parcels(selection or Selection(), as_stored)
 
@@ -102,20 +102,18 @@ class SpanReader:
         """Of which traces these are the digits, and when they were: by `queries/{query}.sql`."""
         return self.connection.rows(sql.query(query), {"trace": digits})
 
-    def _parcels(self, selection: Selection, cut: Cut, skip: int = 0) -> Iterator[Parcel]:
+    def _parcels(self, selection: Selection, cut: Cut, skip: int = 0) -> Counted[Parcel]:
         chosen, prices = self.chosen_spans(selection), self.prices.table()
         batches = self._batches(selection, cut)
         if not batches:
             raise no_match(selection)
 
-        def ask(numbered: tuple[int, Batch]) -> Parcel:
-            number, batch = numbered
+        def ask(batch: Batch) -> Parcel:
             spans, logs = self._asked("turn_spans", batch, selection), self._logs(batch)
             wanted = None if chosen is None else chosen & set(_keys(spans))
-            left = len(batches) - number - 1
-            return Parcel(len(batch), left, spans, logs, self.posted_rewards(batch), prices, wanted)
+            return Parcel(len(batch), spans, logs, self.posted_rewards(batch), prices, wanted)
 
-        return asked_ahead(ask, islice(enumerate(batches), skip, None), _AHEAD)
+        return Counted(len(batches[skip:]), asked_ahead(ask, batches[skip:], _AHEAD))
 
     def _batches(self, selection: Selection, cut: Cut = in_batches) -> list[Batch]:
         text = sql.query("rollouts").replace("{selection}", selection.trace_ids)

@@ -14,15 +14,14 @@ from leyden_exporters.beside import Beside, in_order
 
 @dataclass(frozen=True)
 class Number:
-    """A piece of work, of so many. home: the process that gave it out."""
+    """A piece of work. home: the process that gave it out."""
 
     value: int
-    left: int
     home: int
 
 
 def numbers(count: int = 20) -> list[Number]:
-    return [Number(n, count - n - 1, os.getpid()) for n in range(count)]
+    return [Number(n, os.getpid()) for n in range(count)]
 
 
 def squared(number: Number) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from leyden_exporters.rows import Packing, shards_of
 from leyden_exporters.skimmable import StoreSource, watched
 from leyden_exporters.sources import Parcelled
 from leyden_store import batches
+from leyden_store.counted import Counted
 from leyden_store.lightning import LightningStore
 from leyden_store.turns import Rollout
 from tests.exporters.making import said
@@ -29,7 +30,6 @@ from tests.support.otlp_making import NOW_NS, chat, put
 @dataclass(frozen=True)
 class Parcel:
     read: list[Rollout]
-    left: int
 
     @property
     def count(self) -> int:
@@ -48,9 +48,8 @@ class Parcels:
     def __iter__(self) -> Iterator[Rollout]:
         return iter(self._rollouts)
 
-    def parcels(self) -> Iterator[Parcel]:
-        for number, rollout in enumerate(self._rollouts):
-            yield Parcel([rollout], len(self._rollouts) - number - 1)
+    def parcels(self) -> Counted[Parcel]:
+        return Counted(len(self._rollouts), (Parcel([rollout]) for rollout in self._rollouts))
 
 
 MANY = [rollout for _ in range(4) for rollout in some_rollouts()]

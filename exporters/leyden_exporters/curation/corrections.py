@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from leyden_exporters.sources import Parcelled, Unread
+from leyden_store.counted import Counted
 from leyden_store.turns import Message, Rollout, Turn
 
 NOTE = "corrected by a person"
@@ -43,9 +44,9 @@ class _Parcels:
     def __iter__(self) -> Iterator[Rollout]:
         return _each(self._source, self._corrections)
 
-    def parcels(self) -> Iterator[Unread]:
-        for parcel in self._source.parcels():
-            yield _Parcel(parcel, self._corrections)
+    def parcels(self) -> Counted[Unread]:
+        parcels = self._source.parcels()
+        return Counted(len(parcels), (_Parcel(parcel, self._corrections) for parcel in parcels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,6 @@ class _Parcel:
     @property
     def count(self) -> int:
         return self.parcel.count
-
-    @property
-    def left(self) -> int:
-        return self.parcel.left
 
     def rollouts(self) -> Iterable[Rollout]:
         return _each(self.parcel.rollouts(), self.corrections)

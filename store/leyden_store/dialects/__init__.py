@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Protocol
 
 from leyden_store.dialects import (
@@ -79,16 +80,17 @@ _KINDS = (
 
 def recognise(span: Span) -> Dialect | None:
     """The dialect that knows this span as an LLM call, or None: it is none, or `looks_like_llm` says it seems one."""
-    for prefix, dialects in _BY_SCOPE:
-        if span.scope_name.startswith(prefix):
-            for dialect in dialects:
-                if dialect.matches(span):
-                    return dialect
-            break
-    for dialect in _BY_ATTRIBUTES:
+    for dialect in _in_turn(span.scope_name):
         if dialect.matches(span):
             return dialect
     return None
+
+
+@lru_cache(1024)
+def _in_turn(scope: str) -> tuple[Dialect, ...]:
+    """The dialects to ask of a scope's spans: its own first."""
+    own = next((dialects for prefix, dialects in _BY_SCOPE if scope.startswith(prefix)), ())
+    return own + tuple(dialect for dialect in _BY_ATTRIBUTES if dialect not in own)
 
 
 def looks_like_llm(span: Span) -> bool:
