@@ -32,23 +32,19 @@ def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
     """
     groups: list[list[Read]] = []
     begun: dict[Key, list[Read]] = {}
-    group_of: dict[Key, list[Read]] = {}
-    by_key = {_key(read): read for read in reads}
-    above = {_key(read): _llm_above(read, tree, by_key) for read in reads}
+    group_of: dict[int, list[Read]] = {}
+    by_key = {(read.span.trace_id, read.span.span_id): read for read in reads}
+    above = {id(read): _llm_above(read, tree, by_key) for read in reads}
     open_by_id: dict[str, dict[str, list[Read]]] = {}
     for read in sorted(reads, key=lambda r: (r.span.start_ns, -r.span.end_ns, r.span.trace_id, r.span.span_id)):
         outer = _by_ancestry(read, above) or _by_time(read, open_by_id) or _begun_beside(read, begun)
-        group = group_of.get(_key(outer)) if outer else None
+        group = group_of.get(id(outer)) if outer else None
         if group is None:
             group = []
             groups.append(group)
         group.append(read)
-        group_of[_key(read)] = group
+        group_of[id(read)] = group
     return groups
-
-
-def _key(read: Read) -> Key:
-    return read.span.trace_id, read.span.span_id
 
 
 def _llm_above(read: Read, tree: SpanTree, by_key: dict[Key, Read]) -> Read | None:
@@ -59,15 +55,15 @@ def _llm_above(read: Read, tree: SpanTree, by_key: dict[Key, Read]) -> Read | No
     return None
 
 
-def _by_ancestry(read: Read, above: dict[Key, Read | None]) -> Read | None:
-    outer = above[_key(read)]
+def _by_ancestry(read: Read, above: dict[int, Read | None]) -> Read | None:
+    outer = above[id(read)]
     while outer is not None:
         ids = {outer.call.response_id, read.call.response_id}
         if None not in ids and len(ids) == 1:
             return outer
         if None in ids and read.call.messages and outer.call.messages == read.call.messages:
             return outer
-        outer = above[_key(outer)]
+        outer = above[id(outer)]
     return None
 
 
