@@ -6,15 +6,16 @@ ours, is done here, so that it decides nothing but how long things take.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pickle
+import struct
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from tempfile import TemporaryFile
 from typing import IO, Any, Protocol, TypeVar
 
 _WORTH = 6
@@ -26,10 +27,8 @@ _GIVEN = 2
 _WAITING = 3
 """Results that may wait for an earlier one."""
 
-_PIPE_BYTES = 1 << 20
-"""What a pipe holds, where the system lets it be said: pieces have some 9 MB, for which 64 KiB take twice as long."""
-
-_SIZE = 8
+_HEAD = struct.Struct("<BQ")
+"""What goes through the pipes: which slot, and how many bytes lie there."""
 
 
 Work = TypeVar("Work", covariant=True)
@@ -80,32 +79,39 @@ def _result(do: Callable[[Work], Result], piece: Work | None, future: Future[Res
 
 
 class Beside:
-    """The process. `works` is false once it has failed to do a piece; then nothing more need be asked of it."""
+    """The process. `works` is false once it has failed to do a piece; then nothing more need be asked of it.
+
+    Pieces and results lie in memory that both can see, where each is written and read by one call: through a pipe they
+    would go in many, and after each of them a thread waits for Python's lock while another reads.
+    """
 
     def __init__(self, do: Callable[[Any], Any]) -> None:
         self.works = True
         self._do = do
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="beside")
+        # One more than pieces are given: the function may still lie in its own.
+        self._slots = [_slot() for _ in range(_GIVEN + 1)]
+        self._asked = 0
         # What this process can import, that one can. A session of its own: a Ctrl-C here is no error there.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
+            [sys.executable, "-P", "-m", __name__, *(str(slot.fileno()) for slot in self._slots)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(folder or os.getcwd() for folder in sys.path)},
             start_new_session=True,
+            pass_fds=[slot.fileno() for slot in self._slots],
         )
-        for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(AttributeError, OSError):
-                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
 
     def __enter__(self) -> Beside:
-        self._thread.submit(self._ask, self._do)
+        self.ask(self._do)  # its answer is waited for where the first piece's is
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._thread.shutdown(cancel_futures=True)
         self._process.communicate()
+        for slot in self._slots:
+            slot.close()
 
     @property
     def pid(self) -> int:
@@ -113,47 +119,85 @@ class Beside:
         return self._process.pid
 
     def ask(self, piece: object) -> Future[Any]:
-        """The piece's result, or None where it was not done."""
-        return self._thread.submit(self._ask, piece)
+        """The piece's result, or None where it was not done. Two pieces may wait for theirs."""
+        place = self._asked % len(self._slots)
+        self._asked += 1
+        try:
+            size = _put(self._slots[place].fileno(), piece)
+        except (OSError, pickle.PickleError, AttributeError, TypeError):
+            self.works, size = False, 0
+        return self._thread.submit(self._ask, place, size)
 
-    def _ask(self, piece: object) -> Any:
+    def _ask(self, place: int, size: int) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         if self.works:
             try:
-                _send(self._process.stdin, pickle.dumps(piece, pickle.HIGHEST_PROTOCOL))
-                return pickle.loads(_received(self._process.stdout))  # noqa: S301 - it is our own process
+                _send(self._process.stdin, place, size)
+                return _got(self._slots[place].fileno(), _received(self._process.stdout)[1])
             except (OSError, EOFError, pickle.PickleError, AttributeError, TypeError):
                 self.works = False
         return None
 
 
-def _send(file: IO[bytes], pickled: bytes) -> None:
-    file.write(len(pickled).to_bytes(_SIZE))
-    file.write(pickled)
+def _slot() -> IO[bytes]:
+    """A file without a name, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("leyden-beside"), "r+b", buffering=0)
+    return TemporaryFile(buffering=0)
+
+
+def _put(slot: int, value: object) -> int:
+    """Write a value into a slot; how many bytes it took."""
+    pickled = memoryview(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    written = 0
+    while written < len(pickled):
+        written += os.pwrite(slot, pickled[written:], written)
+    return written
+
+
+def _got(slot: int, size: int) -> Any:
+    """The value of so many bytes in a slot."""
+    pickled = os.pread(slot, size, 0)
+    while len(pickled) < size:
+        pickled += os.pread(slot, size - len(pickled), len(pickled)) or _ended()
+    return pickle.loads(pickled)  # noqa: S301 - a process of our own wrote it
+
+
+def _ended() -> bytes:
+    raise EOFError
+
+
+def _send(file: IO[bytes], place: int, size: int) -> None:
+    file.write(_HEAD.pack(place, size))
     file.flush()
 
 
-def _received(file: IO[bytes]) -> bytes:
-    """Raises EOFError where there is no more."""
-    size = file.read(_SIZE)
-    pickled = file.read(int.from_bytes(size)) if len(size) == _SIZE else b""
-    if not pickled:
+def _received(file: IO[bytes]) -> tuple[int, int]:
+    """A slot's place and size. Raises EOFError where no more come."""
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
         raise EOFError
-    return pickled
+    place, size = _HEAD.unpack(head)
+    return place, size
 
 
 def main() -> None:
     """What the process does: it is given the function, then piece after piece, until there are no more."""
+    slots = [int(slot) for slot in sys.argv[1:]]
     # What anybody prints here must not come between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    do: Callable[[Any], Any] | None = None
     with suppress(Exception):  # Who asked sees that no answer comes, does the piece, and meets whatever it was.
-        do = pickle.loads(_received(sys.stdin.buffer))  # noqa: S301 - from the process that started this one
-        _send(answers, pickle.dumps(True))
         while True:
-            piece = pickle.loads(_received(sys.stdin.buffer))  # noqa: S301
-            _send(answers, pickle.dumps(do(piece), pickle.HIGHEST_PROTOCOL))
+            place, size = _received(sys.stdin.buffer)
+            given = _got(slots[place], size)
+            if do is None:
+                do, made = given, True
+            else:
+                made = do(given)
+            _send(answers, place, _put(slots[place], made))
 
 
 if __name__ == "__main__":
