@@ -30,7 +30,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 _START_NS = 1_700_000_000_000_000_000
-_BATCH = 256
+_BATCH = 384
 """Rollouts read at once, as the store does."""
 
 
