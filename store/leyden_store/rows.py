@@ -26,7 +26,7 @@ def spans(table: pa.Table) -> Iterator[Span]:
 def turn_spans(table: pa.Table) -> Iterator[Span]:
     """Read the result of `queries/turn_spans.sql`, in its order: spans as far as turns depend on them."""
     for batch in table.to_batches(max_chunksize=4096):
-        yield from map(_turn_span, *map(_arrow.column, batch.select(_TURN_COLUMNS).columns))
+        yield from map(_span, *map(_arrow.column, batch.select(_TURN_COLUMNS).columns))
 
 
 def log_records(table: pa.Table) -> Iterator[LogRecord]:
@@ -43,31 +43,38 @@ def log_records(table: pa.Table) -> Iterator[LogRecord]:
         )
 
 
+_TURN_COLUMNS = (
+    "TraceId", "SpanId", "ParentSpanId", "SpanName", "StartNs", "Duration", "StatusCode", "StatusMessage",
+    "ServiceName", "ScopeName", "Attributes", "SpanAttributeTypes", "EventTimes", "EventNames", "EventAttributes",
+    "EventAttributeTypes", "DroppedAttributes", "RolloutId", "GroupId", "Attempt", "SessionId", "PolicyVersion",
+    "PromptTokenIds", "ResponseTokenIds", "ResponseLogprobs",
+)  # fmt: skip
+"""What a turn depends on, in the order `_span` takes it."""
+
 _COLUMNS = (
-    "TraceId", "SpanId", "ParentSpanId", "SpanName", "StartNs", "Duration", "SpanKind", "TraceState", "StatusCode",
-    "StatusMessage", "ServiceName", "ScopeName", "ScopeVersion", "ResourceAttributes", "ResourceAttributeTypes",
-    "Attributes", "SpanAttributeTypes", "EventTimes", "EventNames", "EventAttributes", "EventAttributeTypes",
+    *_TURN_COLUMNS, "SpanKind", "TraceState", "ScopeVersion", "ResourceAttributes", "ResourceAttributeTypes",
     "EventDroppedAttributes", "LinkTraceIds", "LinkSpanIds", "LinkTraceStates", "LinkAttributes", "LinkAttributeTypes",
-    "LinkDroppedAttributes", "LinkFlags", "DroppedAttributes", "Project", "RolloutId", "GroupId", "Attempt",
-    "SessionId", "PolicyVersion", "PromptTokenIds", "ResponseTokenIds", "ResponseLogprobs", "UserId", "Flags",
-    "DroppedEvents", "DroppedLinks", "ScopeAttributes", "ScopeAttributeTypes", "ScopeDroppedAttributes",
-    "ScopeSchemaUrl", "ResourceDroppedAttributes", "ResourceSchemaUrl",
+    "LinkDroppedAttributes", "LinkFlags", "Project", "UserId", "Flags", "DroppedEvents", "DroppedLinks",
+    "ScopeAttributes", "ScopeAttributeTypes", "ScopeDroppedAttributes", "ScopeSchemaUrl", "ResourceDroppedAttributes",
+    "ResourceSchemaUrl",
 )  # fmt: skip
 """What a span is made of, in the order `_span` takes it."""
 
 
 def _span(
-    trace_id: str, span_id: str, parent_span_id: str, name: str, start_ns: int, duration: int, kind: str,
-    trace_state: str, status: str, status_message: str, service: str, scope_name: str, scope_version: str,
-    resource: Pairs, resource_types: Pairs, attributes: Pairs, types: Pairs,
-    event_times: Sequence[int], event_names: Sequence[str], event_pairs: Sequence[Pairs],
-    event_types: Sequence[Pairs], event_dropped: Sequence[int],
-    link_trace_ids: Sequence[str], link_span_ids: Sequence[str], link_states: Sequence[str],
-    link_pairs: Sequence[Pairs], link_types: Sequence[Pairs], link_dropped: Sequence[int], link_flags: Sequence[int],
-    dropped_attributes: int, project: str, rollout_id: str, group_id: str, attempt: int | None, session_id: str,
-    policy_version: str, prompt_ids: Sequence[int], response_ids: Sequence[int], logprobs: Sequence[float],
-    user_id: str, flags: int, dropped_events: int, dropped_links: int, scope: Pairs, scope_types: Pairs,
-    scope_dropped_attributes: int, scope_schema_url: str, resource_dropped_attributes: int, resource_schema_url: str,
+    trace_id: str, span_id: str, parent_span_id: str, name: str, start_ns: int, duration: int, status: str,
+    status_message: str, service: str, scope_name: str, attributes: Pairs, types: Pairs, event_times: Sequence[int],
+    event_names: Sequence[str], event_pairs: Sequence[Pairs], event_types: Sequence[Pairs], dropped_attributes: int,
+    rollout_id: str, group_id: str, attempt: int | None, session_id: str, policy_version: str,
+    prompt_ids: Sequence[int], response_ids: Sequence[int], logprobs: Sequence[float],
+    # A turn depends on nothing that follows.
+    kind: str = "Internal", trace_state: str = "", scope_version: str = "", resource: Pairs = (),
+    resource_types: Pairs = (), event_dropped: Sequence[int] = (), link_trace_ids: Sequence[str] = (),
+    link_span_ids: Sequence[str] = (), link_states: Sequence[str] = (), link_pairs: Sequence[Pairs] = (),
+    link_types: Sequence[Pairs] = (), link_dropped: Sequence[int] = (), link_flags: Sequence[int] = (),
+    project: str = "default", user_id: str = "", flags: int = 0, dropped_events: int = 0, dropped_links: int = 0,
+    scope: Pairs = (), scope_types: Pairs = (), scope_dropped_attributes: int = 0, scope_schema_url: str = "",
+    resource_dropped_attributes: int = 0, resource_schema_url: str = "",
 ) -> Span:  # fmt: skip
     events: tuple[Event, ...] = ()
     links: tuple[Link, ...] = ()
@@ -117,53 +124,7 @@ def _span(
     )
 
 
-_TURN_COLUMNS = (
-    "TraceId", "SpanId", "ParentSpanId", "SpanName", "StartNs", "Duration", "StatusCode", "StatusMessage",
-    "ServiceName", "ScopeName", "Attributes", "SpanAttributeTypes", "EventTimes", "EventNames", "EventAttributes",
-    "EventAttributeTypes", "DroppedAttributes", "RolloutId", "GroupId", "Attempt", "SessionId", "PolicyVersion",
-    "PromptTokenIds", "ResponseTokenIds", "ResponseLogprobs",
-)  # fmt: skip
-"""What a turn depends on, in the order `_turn_span` takes it."""
-
-
-def _turn_span(
-    trace_id: str, span_id: str, parent_span_id: str, name: str, start_ns: int, duration: int, status: str,
-    status_message: str, service: str, scope_name: str, attributes: Pairs, types: Pairs, event_times: Sequence[int],
-    event_names: Sequence[str], event_pairs: Sequence[Pairs], event_types: Sequence[Pairs], dropped_attributes: int,
-    rollout_id: str, group_id: str, attempt: int | None, session_id: str, policy_version: str,
-    prompt_ids: Sequence[int], response_ids: Sequence[int], logprobs: Sequence[float],
-) -> Span:  # fmt: skip
-    return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=parent_span_id,
-        name=name,
-        start_ns=start_ns,
-        end_ns=start_ns + duration,
-        status=status,
-        status_message=status_message,
-        service=service,
-        scope_name=scope_name,
-        resource=_NOTHING,
-        attributes=_attributes(attributes, types),
-        events=tuple(map(_event, event_times, event_names, event_pairs, event_types)) if event_times else (),
-        dropped_attributes=dropped_attributes,
-        rollout_id=rollout_id,
-        group_id=group_id,
-        attempt=attempt,
-        session_id=session_id,
-        policy_version=policy_version or None,
-        prompt_token_ids=prompt_ids or None,
-        response_token_ids=response_ids or None,
-        response_logprobs=logprobs or None,
-        scope_attributes=_NOTHING,
-    )
-
-
-_NOTHING: Attributes = {}
-
-
-def _event(time_ns: int, name: str, pairs: Pairs, types: Pairs, dropped: int = 0) -> Event:
+def _event(time_ns: int, name: str, pairs: Pairs, types: Pairs, dropped: int) -> Event:
     return Event(time_ns, name, _attributes(pairs, types), dropped)
 
 

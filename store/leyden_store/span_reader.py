@@ -113,7 +113,8 @@ class SpanReader:
             wanted = None if chosen is None else chosen & set(_keys(spans))
             return Parcel(len(batch), spans, logs, self.posted_rewards(batch), prices, wanted)
 
-        return Counted(len(batches[skip:]), asked_ahead(ask, batches[skip:], _AHEAD))
+        left = batches[skip:]
+        return Counted(len(left), asked_ahead(ask, left, _AHEAD))
 
     def _batches(self, selection: Selection, cut: Cut = in_batches) -> list[Batch]:
         text = sql.query("rollouts").replace("{selection}", selection.trace_ids)
