@@ -131,6 +131,7 @@ def serve(
             stack.enter_context(extend(app, store))
 
         def ready() -> None:
+            tasks.renew()  # starting took its time
             if holder is not None:
                 holder.announce(f"{url}/clickhouse", token)
             if grpc is not None:

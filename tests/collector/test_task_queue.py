@@ -94,6 +94,30 @@ def test_a_late_result_is_refused_and_counted_once(queue: TaskQueue, clock: Cloc
     assert [end.output for end in queue.ended("b")] == (["right"] if meanwhile == "ended" else [])
 
 
+def test_a_lease_whose_answer_was_lost_is_given_again(queue: TaskQueue, clock: Clock) -> None:
+    queue.put("b", work(3), Terms(lease_s=10))
+    first = queue.lease("w", 2, request_id="one")
+    clock += 9
+    assert queue.lease("w", 2, request_id="one") == first
+    clock += 9  # being asked for is a sign of life
+    assert queue.extend([lease.lease_id for lease in first]) == {lease.lease_id: "held" for lease in first}
+    assert [lease.rollout_id for lease in queue.lease("w", 2, request_id="two")] == ["r2"]
+    queue.end(first[0].lease_id, State.DONE)
+    assert queue.lease("w", 2, request_id="one") == first[1:]
+    assert queue.state("b")["retries"] == 0
+
+
+def test_a_lease_that_is_over_is_not_given_again(queue: TaskQueue, clock: Clock) -> None:
+    queue.put("b", work(1), Terms(lease_s=10))
+    (lost,) = queue.lease("w", request_id="one")
+    clock += 11
+    (again,) = queue.lease("w", request_id="one")
+    assert (again.rollout_id, again.attempt) == ("r0", 1)
+    assert again.lease_id != lost.lease_id
+    with pytest.raises(LeaseLost):
+        queue.end(lost.lease_id, State.DONE)
+
+
 def test_signs_of_life_keep_a_lease(queue: TaskQueue, clock: Clock) -> None:
     queue.put("b", work(1), Terms(lease_s=10))
     (lease,) = queue.lease("w")
@@ -164,7 +188,8 @@ def test_queues_and_projects_keep_apart(queue: TaskQueue) -> None:
     queue.put("b", work(1), Terms(project="two"))
     assert queue.lease("w", project="one") == []
     assert queue.lease("w", queue="sql", project="two") == []
-    (lease,) = queue.lease("w", queue="sql", project="one")
+    (lease,) = queue.lease("w", queue="sql", project="one", request_id="same")
+    assert queue.lease("w", queue="sql", project="two", request_id="same") == []
     with pytest.raises(LeaseNotFound):
         queue.end(lease.lease_id, State.DONE, project="two")
     assert queue.extend([lease.lease_id], "two") == {lease.lease_id: LeaseEnd.EXPIRED}
@@ -185,6 +210,9 @@ def test_another_process_goes_on_where_one_was_killed(tmp_path: Path, clock: Clo
     after = TaskQueue(tmp_path / "q", now=clock)
     assert after.state("b")["rollouts"] == {"done": 1, "leased": 1, "waiting": 1}
     clock += 9  # its worker could not say that it lives, and gets a term to say so
+    assert after.extend([running.lease_id]) == {running.lease_id: LeaseEnd.HELD}
+    clock += 60
+    after.renew()  # as it is asked to where it could not be reached for a while
     assert after.extend([running.lease_id]) == {running.lease_id: LeaseEnd.HELD}
     after.end(running.lease_id, State.DONE, "too")
     assert [end.output for end in after.ended("b")] == ["done", "too"]

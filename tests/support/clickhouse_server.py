@@ -180,11 +180,16 @@ class Proxy:
                 except OSError:
                     near.close()
                     continue
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self.forward, args=(near, far), daemon=True).start()
+
+    def forward(self, near: socket.socket, far: socket.socket) -> None:
+        """What becomes of one connection: bytes go both ways until both ends are done."""
+        threading.Thread(target=pump, args=(near, far), daemon=True).start()
+        pump(far, near)
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Send on what comes, until no more does."""
     with source, suppress(OSError):
         while data := source.recv(1 << 16):
             sink.sendall(data)

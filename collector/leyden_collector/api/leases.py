@@ -25,6 +25,7 @@ class LeaseIn(BaseModel):
     n: int = Field(1, ge=1, le=1000, description="at most so many rollouts")
     queue: str = Field("default", min_length=1, max_length=200)
     wait_s: float = Field(0.0, ge=0, le=60, description="how long to wait for one")
+    request_id: str = Field("", max_length=200, description="asked again under the same, gives what was given")
 
 
 class ExtendIn(BaseModel):
@@ -60,7 +61,9 @@ def router(parts: Parts) -> APIRouter:
     @routes.post("/leases", summary="Take rollouts to run")
     async def lease(request: Request, grant: Asking, given: LeaseIn) -> list[Lease]:
         taken = await waiting.until(
-            lambda: queue.lease(given.worker, given.n, queue=given.queue, project=grant.project),
+            lambda: queue.lease(
+                given.worker, given.n, queue=given.queue, project=grant.project, request_id=given.request_id
+            ),
             given.wait_s,
             request.is_disconnected,
         )

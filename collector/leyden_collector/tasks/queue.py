@@ -32,14 +32,18 @@ class TaskQueue:
     """
 
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
-        """Open or make the file. Leases that were held are extended, since their workers had nobody to tell."""
+        """Open or make the file, and `renew`."""
         self._now = now
         self._ledger = Ledger(path, now)
+        self.renew()
+
+    def renew(self) -> None:
+        """Leases that are held begin anew: their workers had nobody to tell that they live."""
         with self._ledger.transaction(expiring=False) as db:
             db.execute(
                 "UPDATE leases SET expires_at = ? + (SELECT lease_s FROM rollouts JOIN batches USING (batch_id)"
                 " WHERE rollouts.number = leases.number) WHERE ended_as = 'held'",
-                (now(),),
+                (self._now(),),
             )
 
     def close(self) -> None:
@@ -124,9 +128,23 @@ class TaskQueue:
 
     # What workers ask
 
-    def lease(self, worker: str, n: int = 1, *, queue: str = "default", project: str = "") -> list[Lease]:
-        """Up to `n` rollouts that wait, those put in first before others."""
+    def lease(
+        self, worker: str, n: int = 1, *, queue: str = "default", project: str = "", request_id: str = ""
+    ) -> list[Lease]:
+        """Up to `n` rollouts that wait, those put in first before others.
+
+        request_id: asked again under the same, a worker that never saw the answer is given what it was given; what of
+            that is over by now is not its own, and others are given
+        """
         with self._ledger.transaction() as db:
+            begins = hashlib.sha256(request_id.encode()).hexdigest()[:16] if request_id else secrets.token_hex(8)
+            given = db.execute(
+                f"SELECT * FROM {_OF_LEASE} WHERE lease_id BETWEEN ? AND ? AND ended_as = 'held'"
+                " AND ? IN ('', project) ORDER BY number",
+                (begins, begins + "~", project),
+            ).fetchall()
+            if given:
+                return [_told_again(db, row, self._now()) for row in given]
             rows = db.execute(
                 "SELECT * FROM rollouts JOIN batches USING (batch_id) WHERE state = 'waiting' AND queue = ?"
                 " AND ? IN ('', project) ORDER BY number LIMIT ?",
@@ -134,7 +152,7 @@ class TaskQueue:
             ).fetchall()
             if rows:  # those who wait look often, and looking writes nothing
                 self._ledger.count("leased", len(rows))
-            return [_leased(db, row, worker, self._now()) for row in rows]
+            return [_leased(db, row, begins + secrets.token_hex(8), worker, self._now()) for row in rows]
 
     def extend(self, lease_ids: Sequence[str], project: str = "") -> dict[str, LeaseEnd]:
         """A worker's sign of life: what is still HELD is its own for another term; the rest is over."""
@@ -197,21 +215,29 @@ class TaskQueue:
         return dict(map(tuple, states)), dict(map(tuple, events))
 
 
-def _leased(db: sqlite3.Connection, row: sqlite3.Row, worker: str, now: float) -> Lease:
-    lease_id = secrets.token_hex(16)
+def _leased(db: sqlite3.Connection, row: sqlite3.Row, lease_id: str, worker: str, now: float) -> Lease:
     db.execute(
         "INSERT INTO leases VALUES (?, ?, ?, ?, 'held')", (lease_id, row["number"], worker, now + row["lease_s"])
     )
     db.execute(
         "UPDATE rollouts SET state = 'leased', tries = tries + 1, worker = ? WHERE number = ?", (worker, row["number"])
     )
+    return _to_lease(row, lease_id, row["tries"])
+
+
+def _told_again(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> Lease:
+    db.execute("UPDATE leases SET expires_at = ? WHERE lease_id = ?", (now + row["lease_s"], row["lease_id"]))
+    return _to_lease(row, row["lease_id"], row["tries"] - 1)
+
+
+def _to_lease(row: sqlite3.Row, lease_id: str, tries_before: int) -> Lease:
     return Lease(
         lease_id=lease_id,
         batch_id=row["batch_id"],
         project=row["project"],
         rollout_id=row["rollout_id"],
         group_id=row["group_id"],
-        attempt=row["attempt"] + row["tries"],
+        attempt=row["attempt"] + tries_before,
         task=json.loads(row["task"]),
         policy=json.loads(row["policy"]),
         timeout_s=row["timeout_s"],

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from leyden_collector.tasks.erasing import erase
 from leyden_trainers.errors import QueueRefused, QueueUnreachable
 from leyden_trainers.online.runner import Assignment, Policy, Ran, start_runner
 from leyden_trainers.online.tasks import Task
-from tests.support.clickhouse_server import Proxy
+from tests.support.clickhouse_server import Proxy, pump
 from tests.support.collector import Collector, ask
 
 POLICY = Policy("http://127.0.0.1:9/v1", "fake", "3")
@@ -207,6 +208,30 @@ def test_a_collector_killed_and_started_again_costs_nothing(starting: Starting, 
         ]
         assert "trying again" in worker.said
         assert "answers again" in worker.said
+
+
+class Losing(Proxy):
+    """A way to a server on which the first answer that gives a lease is lost."""
+
+    lost = False
+
+    def forward(self, near: socket.socket, far: socket.socket) -> None:
+        threading.Thread(target=pump, args=(near, far), daemon=True).start()
+        with far, suppress(OSError):  # whoever asked may be killed meanwhile
+            answer = b"".join(iter(lambda: far.recv(1 << 16), b""))  # urllib asks once a connection
+            if b"lease_s" in answer and not self.lost:
+                self.lost = True
+            else:
+                near.sendall(answer)
+            near.shutdown(socket.SHUT_RDWR)
+
+
+def test_an_answer_that_is_lost_costs_no_try(collector: Collector, starting: Starting, tmp_path: Path) -> None:
+    with Losing(int(collector.url.rpartition(":")[2])) as proxy:
+        starting("return value", url=f"http://127.0.0.1:{proxy.port}")
+        found = [(ran.output, ran.attempts) for ran in running(collector.url, tmp_path, [1, 2], lease_s=5.0)]
+        assert found == [(1, 1), (2, 1)]
+        assert proxy.lost
 
 
 def test_a_rollout_that_is_erased_meanwhile_is_waited_for_no_longer(collector: Collector, tmp_path: Path) -> None:

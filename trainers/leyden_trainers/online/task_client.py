@@ -70,9 +70,12 @@ class TaskClient:
         """End what of a batch has not ended."""
         self._ask("DELETE", f"tasks/{quote(batch_id, safe='')}")
 
-    def lease(self, worker: str, queue: str, *, wait_s: float) -> Lease | None:
-        """A rollout to run; waits for one. None when there was none."""
-        asked = {"worker": worker, "queue": queue, "wait_s": wait_s}
+    def lease(self, worker: str, queue: str, *, wait_s: float, request_id: str) -> Lease | None:
+        """A rollout to run; waits for one. None when there was none.
+
+        request_id: new for every lease, and the same where the answer to one did not arrive: it may have been given
+        """
+        asked = {"worker": worker, "queue": queue, "wait_s": wait_s, "request_id": request_id}
         for given in self._ask("POST", "leases", asked, wait_s=wait_s):
             task = Task(**given["task"])
             assignment = Assignment(given["rollout_id"], given["group_id"], given["attempt"], task)

@@ -6,9 +6,11 @@ import math
 import random
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from leyden_trainers.errors import LeaseOver, QueueRefused, QueueUnreachable
@@ -20,8 +22,9 @@ T = TypeVar("T")
 
 _POLL_S = 5.0
 """How long to wait for a rollout at a time; also how long draining may take where nothing runs."""
-_AGAIN_S = (0.5, 30.0)
-"""Between two tries to reach a collector that is away: the first pause, and the longest."""
+_AGAIN_S = (0.5, 3.0)
+"""Between two tries to reach a collector that is away: the first pause, and the longest. Leases that it gave in answers
+which were lost are asked for again before they expire."""
 _BEATS, _LOOK_S = 3, 0.2
 """Signs of life in the time of a lease, and how often is looked whether one is due."""
 _LAST_TRIES_S = 60.0
@@ -126,8 +129,9 @@ class Worker:
                 lane.close()
 
     def _take(self) -> Lease | None:
+        ask = partial(self._client.lease, self.name, self.queue, wait_s=_POLL_S, request_id=uuid.uuid4().hex)
         try:
-            lease = self._persist(lambda: self._client.lease(self.name, self.queue, wait_s=_POLL_S), self._stop.is_set)
+            lease = self._persist(ask, self._stop.is_set)
         except QueueUnreachable:
             return None
         if lease is not None and self._stop.is_set():
