@@ -36,8 +36,11 @@ def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
     by_key = {(read.span.trace_id, read.span.span_id): read for read in reads}
     above = {id(read): _llm_above(read, tree, by_key) for read in reads}
     open_by_id: dict[str, dict[str, list[Read]]] = {}
+    in_parts = any(read.call.continues for read in reads)
     for read in sorted(reads, key=lambda r: (r.span.start_ns, -r.span.end_ns, r.span.trace_id, r.span.span_id)):
-        outer = _by_ancestry(read, above) or _by_time(read, open_by_id) or _begun_beside(read, begun)
+        outer = _by_ancestry(read, above) or _by_time(read, open_by_id)
+        if in_parts:
+            outer = outer or _begun_beside(read, begun)
         group = group_of.get(id(outer)) if outer else None
         if group is None:
             group = []
@@ -48,10 +51,12 @@ def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
 
 
 def _llm_above(read: Read, tree: SpanTree, by_key: dict[Key, Read]) -> Read | None:
-    for span in tree.ancestors(read.span):
+    span = tree.parent(read.span)
+    while span is not None:
         found = by_key.get((span.trace_id, span.span_id))
         if found is not None:
             return found
+        span = tree.parent(span)
     return None
 
 

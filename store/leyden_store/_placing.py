@@ -36,7 +36,7 @@ def places(tree: SpanTree) -> dict[Key, Place]:
     """
     found: dict[Key, Place] = {}
     named: dict[str, set[str]] = {}
-    for _, span in tree.walk():
+    for span in tree.downward():
         parent = tree.parent(span)
         above = _NOWHERE if parent is None else found[parent.trace_id, parent.span_id]
         agent = agent_of(span) or above.agent

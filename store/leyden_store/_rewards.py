@@ -11,6 +11,7 @@ from leyden_store.turns import Reward
 _RESULT = "gen_ai.evaluation.result"
 _SCORE = "gen_ai.evaluation.score.value"
 _LIGHTNING = "agentlightning.reward."
+_FIRST_OF_LIGHTNING = f"{_LIGHTNING}0.value"
 
 
 def rewards_of(span: Span) -> Iterator[Reward]:
@@ -21,7 +22,7 @@ def rewards_of(span: Span) -> Iterator[Reward]:
     if span.attributes:
         if _SCORE in span.attributes:
             yield from _evaluation(span.attributes, span, span.end_ns, _under(span))
-        if f"{_LIGHTNING}0.value" in span.attributes:
+        if _FIRST_OF_LIGHTNING in span.attributes:
             yield from _lightning(span)
 
 

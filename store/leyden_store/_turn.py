@@ -15,7 +15,7 @@ from leyden_store.spans import Span
 from leyden_store.turns import Call, Message, Turn
 
 _AGENT, _SESSION = attrgetter("call.agent"), attrgetter("call.session_id")
-_STATUS, _POLICY_VERSION = attrgetter("span.status"), attrgetter("span.policy_version")
+_POLICY_VERSION = attrgetter("span.policy_version")
 
 
 def make_turn(
@@ -38,7 +38,9 @@ def make_turn(
     """
     outer = group[0].span
     inward = group[::-1]
-    told = next((read for read in inward if read.call.messages), inward[0])
+    told = inward[0]
+    if not told.call.messages:
+        told = next((read for read in inward if read.call.messages), told)
     call, span = told.call, told.span
     notes = [*call.notes, note] if note else list(call.notes)
     response, status = call.response, _status(inward)
@@ -89,7 +91,7 @@ def make_turn(
         response_token_ids=sampled,
         response_logprobs=logprobs,
         response_id=call.response_id,
-        choices=_choices(call, span),
+        choices=_choices(call, span) if call.choices else [],
         error=_error(inward) if status == "error" else None,
         dropped_attributes=span.dropped_attributes,
         notes=notes,
@@ -104,17 +106,24 @@ def _unsaid(call: Call, response: Message) -> list[str]:
         notes.append("finish reason not captured")
     if call.usage.reasoning and not response.get("reasoning_content"):
         notes.append("reasoning counted, its text not captured")
-    if any(str(tool.get("id")).startswith("fc_") for tool in response.get("tool_calls", ())):
+    calls = response.get("tool_calls")
+    if calls and any(str(tool.get("id")).startswith("fc_") for tool in calls):
         notes.append("a tool call's own id not captured, only its item's")
     return notes
 
 
 def _first(values: Iterable[Any]) -> Any:
-    return next(filter(None, values), None)
+    for value in values:
+        if value:
+            return value
+    return None
 
 
 def _status(inward: Sequence[Read]) -> str:
-    return next((status for status in map(_STATUS, inward) if status != "Unset"), "Unset").lower()
+    for read in inward:
+        if read.span.status != "Unset":
+            return read.span.status.lower()
+    return "unset"
 
 
 def _says_nothing(response: Message | None) -> bool:
@@ -136,9 +145,12 @@ def _tokens(
                 notes.append(f"{len(logprobs)} logprobs for {len(sampled)} response ids: logprobs left out")
                 logprobs = None
             return span.prompt_token_ids or call.prompt_token_ids, sampled, logprobs
-    prompt = _first(read.span.prompt_token_ids or read.call.prompt_token_ids for read in inward)
-    logprobs = _first(read.span.response_logprobs or read.call.response_logprobs for read in inward)
-    return prompt, None, logprobs
+    prompt = logprobs = None
+    for read in inward:
+        span, call = read.span, read.call
+        prompt = prompt or span.prompt_token_ids or call.prompt_token_ids
+        logprobs = logprobs or span.response_logprobs or call.response_logprobs
+    return prompt or None, None, logprobs or None
 
 
 def _choices(call: Call, span: Span) -> list[Message]:

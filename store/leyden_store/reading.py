@@ -9,7 +9,6 @@ import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from leyden_store._doubles import Read, fold
 from leyden_store._placing import Place, places
@@ -60,18 +59,17 @@ def _read(spans: Iterable[Span], rewards: Iterable[PostedReward], stitching: boo
     tool_ids = _tool_ids(groups, rollout_of)
     gathered: dict[str, _Gathered] = {}
     for span in tree.spans:
-        gathered.setdefault(rollout_of.span(span), _Gathered()).add(span, placed[span.trace_id, span.span_id])
-    turn_of: dict[Key, tuple[str, Key]] = {}
+        place = placed[span.trace_id, span.span_id]
+        key = rollout_of.named(place.rollout or span.trace_id)
+        if key not in gathered:
+            gathered[key] = _Gathered()
+        gathered[key].add(span, place)
     for group in groups:
-        outer = group[0].span
-        key = rollout_of.span(outer)
-        gathered[key].calls.append(group)
-        for read in group:
-            turn_of[read.span.trace_id, read.span.span_id] = (key, (outer.trace_id, outer.span_id))
+        gathered[rollout_of.call(group)].calls.append(group)
     for span, dropped in lost:
         key = rollout_of.span(span)
         gathered[key].dropped.append(replace(dropped, rollout_id=key))
-    _place_rewards(tree, rewards, gathered, rollout_of, turn_of)
+    _place_rewards(tree, rewards, groups, gathered, rollout_of)
     return [
         _rollout(key, found, placed, tool_ids.get(key, {}), stitches)
         for key, found in gathered.items()
@@ -110,32 +108,30 @@ class _Rollouts:
         self._placed = placed
         self._joined = dict(stitches.joins)
         for group in groups:
-            outer = self._own(group[0].span)
             for read in group[1:]:
-                if not read.rollout and self._find(read.span.trace_id) != self._find(outer):
-                    self._joined[self._find(read.span.trace_id)] = self._find(outer)
+                outer, own = self.call(group), self.named(read.span.trace_id)
+                if not read.rollout and own != outer:
+                    self._joined[own] = outer
 
     def span(self, span: Span) -> str:
-        own = self._own(span)
-        return self._find(own) if self._joined else own
+        return self.named(self._placed[span.trace_id, span.span_id].rollout or span.trace_id)
+
+    def call(self, group: list[Read]) -> str:
+        """The rollout of a call, which is its outermost span's."""
+        return self.named(group[0].rollout or group[0].span.trace_id)
 
     def named(self, rollout_id: str) -> str:
-        return self._find(rollout_id)
-
-    def _own(self, span: Span) -> str:
-        return self._placed[span.trace_id, span.span_id].rollout or span.trace_id
-
-    def _find(self, key: str) -> str:
-        while key in self._joined:
-            key = self._joined[key]
-        return key
+        while rollout_id in self._joined:
+            rollout_id = self._joined[rollout_id]
+        return rollout_id
 
 
 def _read_calls(tree: SpanTree, placed: dict[Key, Place]) -> tuple[list[Read], list[tuple[Span, Dropped]]]:
     reads: list[Read] = []
     lost: list[tuple[Span, Dropped]] = []
+    named = [(span, placed[span.trace_id, span.span_id].rollout) for span in tree.spans]
     # Rollout by rollout, whatever ran beside it: the dialects remember the last few histories they read.
-    for span in sorted(tree.spans, key=lambda span: placed[span.trace_id, span.span_id].rollout or span.trace_id):
+    for span, rollout in sorted(named, key=lambda one: one[1] or one[0].trace_id):
         dialect = recognise(span)
         if dialect is None:
             if looks_like_llm(span):
@@ -143,7 +139,7 @@ def _read_calls(tree: SpanTree, placed: dict[Key, Place]) -> tuple[list[Read], l
                 lost.append((span, Dropped(span.trace_id, span.span_id, "", DropReason.UNKNOWN_DIALECT, detail)))
             continue
         try:
-            reads.append(Read(span, dialect.read(span), placed[span.trace_id, span.span_id].rollout))
+            reads.append(Read(span, dialect.read(span), rollout))
         except Unreadable as error:
             lost.append((span, Dropped(span.trace_id, span.span_id, "", DropReason.UNREADABLE, str(error))))
         except Exception as error:  # What others sent must never stop the reading of the rest.
@@ -162,26 +158,32 @@ def _tool_ids(groups: list[list[Read]], rollout_of: _Rollouts) -> dict[str, dict
     for group in groups:
         for read in group:
             if read.call.tool_ids:
-                told.setdefault(rollout_of.span(read.span), {}).update(read.call.tool_ids)
+                told.setdefault(rollout_of.named(read.rollout or read.span.trace_id), {}).update(read.call.tool_ids)
                 for captured, joined in read.call.tool_ids.items():
                     by_all.setdefault(captured, set()).add(joined)
     if not by_all:
         return {}
     agreed = {captured: next(iter(joined)) for captured, joined in by_all.items() if len(joined) == 1}
-    keys = {rollout_of.span(group[0].span) for group in groups}
+    keys = set(map(rollout_of.call, groups))
     return {key: {**agreed, **told.get(key, {})} for key in keys}
 
 
 def _place_rewards(
     tree: SpanTree,
     posted: Iterable[PostedReward],
+    groups: list[list[Read]],
     gathered: dict[str, _Gathered],
     rollout_of: _Rollouts,
-    turn_of: dict[Key, tuple[str, Key]],
 ) -> None:
-    responses: dict[str, list[tuple[str, Key]]] = {}
     found: list[tuple[Reward, Span | None, str]] = [(r, span, "") for span in tree.spans for r in rewards_of(span)]
     posted = list(posted)
+    if not (found or posted):
+        return
+    turn_of: dict[Key, tuple[str, Key]] = {}
+    for group in groups:
+        target = rollout_of.call(group), (group[0].span.trace_id, group[0].span.span_id)
+        turn_of.update(((read.span.trace_id, read.span.span_id), target) for read in group)
+    responses: dict[str, list[tuple[str, Key]]] = {}
     spans = {(span.trace_id, span.span_id): span for span in tree.spans} if posted else {}
     of_trace = {root.trace_id: rollout_of.span(root) for root in reversed(tree.roots)} if posted else {}
     for given in posted:
@@ -235,12 +237,6 @@ def _rollout(
     turns: list[Turn] = []
     dropped = list(found.dropped)
     calls = sorted(found.calls, key=lambda g: (g[0].span.start_ns, g[0].span.trace_id, g[0].span.span_id))
-    shared: dict[str, Any] = {
-        "tool_ids": tool_ids,
-        "rollout_id": key,
-        "group_id": found.group_id,
-        "attempt": found.attempt,
-    }
     for index, group in enumerate(calls):
         outer = group[0].span
         at = (outer.trace_id, outer.span_id)
@@ -250,9 +246,12 @@ def _rollout(
                 group,
                 placed[at],
                 index,
+                rollout_id=key,
+                group_id=found.group_id,
+                attempt=found.attempt,
                 rewards={r.name: r.value for r in rewards},
+                tool_ids=tool_ids,
                 note=stitches.notes.get(outer.trace_id),
-                **shared,
             ),
         )
         for read in group[1:]:

@@ -73,6 +73,14 @@ class SpanTree:
             yield parent
             parent = self.parent(parent)
 
+    def downward(self) -> Iterator[Span]:
+        """Every span, each parent before its children."""
+        stack = list(reversed(self.roots))
+        while stack:
+            span = stack.pop()
+            yield span
+            stack += reversed(self.children(span))
+
     def walk(self, start: Span | None = None) -> Iterator[tuple[int, Span]]:
         """(depth, span), each parent before its children; the whole tree, or what lies under one span."""
         stack = [(0, span) for span in (reversed(self.roots) if start is None else (start,))]
@@ -138,6 +146,7 @@ def _fullness(span: Span) -> tuple[int, int, int, str]:
 
 def _parents(ordered: Sequence[Span], known: Mapping[Key, Span], repairs: list[Repair]) -> dict[Key, Span]:
     parents: dict[Key, Span] = {}
+    in_order = True
     for span in ordered:
         if not span.parent_span_id:
             continue
@@ -149,7 +158,9 @@ def _parents(ordered: Sequence[Span], known: Mapping[Key, Span], repairs: list[R
             repairs.append(Repair(RepairKind.MISSING_PARENT, span.span_id, span.parent_span_id))
             continue
         parents[(span.trace_id, span.span_id)] = parent
-    _cut_cycles(ordered, parents, repairs)
+        in_order = in_order and parent.start_ns < span.start_ns
+    if not in_order:  # else no span can stand above itself
+        _cut_cycles(ordered, parents, repairs)
     return parents
 
 

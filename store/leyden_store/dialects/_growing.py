@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leyden_store.dialects._values import Pairs
+from leyden_store.dialects._values import Pairs, decoded
 
 Convert = Callable[[Any], Sequence[dict[str, Any]]]
 """An item of a history as messages."""
@@ -27,7 +27,8 @@ constant of its module: by it histories are told apart."""
 _REMEMBERED = 8
 """Histories a thread keeps for each shape: agents that talk at once, and the odd short call between."""
 
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACES = " \t\n\r"
+_SPACE = re.compile(f"[{_SPACES}]*")
 _scan = json.JSONDecoder().raw_decode
 
 
@@ -134,6 +135,8 @@ def _continued(text: str, earlier: _Known) -> tuple[_Known, dict[str, Any]] | No
 
 def _listed(text: str, at: int, before: _Known) -> tuple[_Known, dict[str, Any]] | None:
     """Read items from the `[` or `,` before the first, and the fields after the list if an object holds it."""
+    if not before.key:
+        return _bare(text, at, before)
     messages = list(before.messages)
     first = text[at] == "["
     end = at = _skip(text, at + 1)
@@ -149,6 +152,18 @@ def _listed(text: str, at: int, before: _Known) -> tuple[_Known, dict[str, Any]]
             return None
     rest = _rest(text, at + 1, before.key)
     return None if rest is None else (_Known(text[:end], before.fields, before.key, before.convert, messages), rest)
+
+
+def _bare(text: str, at: int, before: _Known) -> tuple[_Known, dict[str, Any]] | None:
+    """As `_listed`, where the list is all there is: its new items are parsed by one call."""
+    items = decoded(f"[{text[at + 1 :]}")
+    if not items and text[at] == ",":
+        return None
+    messages = list(before.messages)
+    for item in items:
+        messages += before.convert(item)
+    head = text.rstrip(_SPACES)[:-1].rstrip(_SPACES)
+    return _Known(head, before.fields, "", before.convert, messages), {}
 
 
 def _rest(text: str, at: int, key: str) -> dict[str, Any] | None:
