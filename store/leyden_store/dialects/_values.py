@@ -17,7 +17,7 @@ Pairs = tuple[tuple[Any, ...], ...]
 
 
 _decoder = json.JSONDecoder()
-_scan = make_scanner(_decoder)
+_scan = make_scanner(_decoder)  # type: ignore[arg-type]  # typeshed has it take itself
 
 
 class Unreadable(Exception):
