@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from leyden_store import _arrow
 from leyden_store.otlp import read_value
 from leyden_store.spans import Attributes, AttributeValue, Event, Link, LogRecord, Span
 
-Pairs = Iterable[tuple[str, str]]
+Pairs = Sequence[tuple[str, str]]
 
 
 def spans(table: pa.Table) -> Iterator[Span]:
@@ -84,44 +84,15 @@ def _span(
     if link_trace_ids:
         dropped, flagged = _counts(link_dropped, len(link_trace_ids)), _counts(link_flags, len(link_trace_ids))
         links = tuple(map(_link, link_trace_ids, link_span_ids, link_states, link_pairs, link_types, dropped, flagged))
+    # By place, which takes half the time of naming them; the names are the fields'.
     return Span(
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=parent_span_id,
-        name=name,
-        start_ns=start_ns,
-        end_ns=start_ns + duration,
-        kind=kind,
-        trace_state=trace_state,
-        status=status,
-        status_message=status_message,
-        service=service,
-        scope_name=scope_name,
-        scope_version=scope_version,
-        resource=_attributes(resource, resource_types),
-        attributes=_attributes(attributes, types),
-        events=events,
-        links=links,
-        dropped_attributes=dropped_attributes,
-        project=project,
-        rollout_id=rollout_id,
-        group_id=group_id,
-        attempt=attempt,
-        session_id=session_id,
-        policy_version=policy_version or None,
-        prompt_token_ids=prompt_ids or None,
-        response_token_ids=response_ids or None,
-        response_logprobs=logprobs or None,
-        user_id=user_id,
-        flags=flags,
-        dropped_events=dropped_events,
-        dropped_links=dropped_links,
-        scope_attributes=_attributes(scope, scope_types),
-        scope_dropped_attributes=scope_dropped_attributes,
-        scope_schema_url=scope_schema_url,
-        resource_dropped_attributes=resource_dropped_attributes,
-        resource_schema_url=resource_schema_url,
-    )
+        trace_id, span_id, name, start_ns, start_ns + duration, parent_span_id, kind, trace_state, status,
+        status_message, service, scope_name, scope_version, _attributes(resource, resource_types),
+        _attributes(attributes, types), events, links, dropped_attributes, project, rollout_id, group_id, attempt,
+        session_id, policy_version or None, prompt_ids or None, response_ids or None, logprobs or None, user_id, flags,
+        dropped_events, dropped_links, _attributes(scope, scope_types), scope_dropped_attributes, scope_schema_url,
+        resource_dropped_attributes, resource_schema_url,
+    )  # fmt: skip
 
 
 def _event(time_ns: int, name: str, pairs: Pairs, types: Pairs, dropped: int) -> Event:
@@ -139,6 +110,8 @@ def _counts(found: Sequence[int], length: int) -> Sequence[int]:
 
 def _attributes(pairs: Pairs, types: Pairs) -> Attributes:
     """The attributes: text, but for those whose type is named."""
+    if not pairs:
+        return {}
     found: dict[str, AttributeValue] = dict(pairs)
     for key, kind in types:
         text = found.get(key)

@@ -73,13 +73,13 @@ class SpanTree:
             yield parent
             parent = self.parent(parent)
 
-    def downward(self) -> Iterator[Span]:
-        """Every span, each parent before its children."""
-        stack = list(reversed(self.roots))
+    def downward(self) -> Iterator[tuple[Span | None, Span]]:
+        """(parent, span), each parent before its children; None is a root's."""
+        stack: list[tuple[Span | None, Span]] = [(None, root) for root in reversed(self.roots)]
         while stack:
-            span = stack.pop()
-            yield span
-            stack += reversed(self.children(span))
+            yield stack[-1]
+            _, span = stack.pop()
+            stack += [(span, child) for child in reversed(self.children(span))]
 
     def walk(self, start: Span | None = None) -> Iterator[tuple[int, Span]]:
         """(depth, span), each parent before its children; the whole tree, or what lies under one span."""

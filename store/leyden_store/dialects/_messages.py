@@ -181,7 +181,8 @@ def from_parts(raw: Any, attribute: str) -> list[dict[str, Any]]:
     role = str(raw.get("role") or "user")
     lone = _lone_text(raw["parts"]) if role != "tool" else None
     if lone is not None:  # as most messages are: what follows would say the same
-        return [{"role": role, "content": lone} | _named(raw)]
+        said = {"role": role, "content": lone}
+        return [said | _named(raw)] if "name" in raw else [said]
     results: list[dict[str, Any]] = []
     content: list[Any] = []
     calls: list[dict[str, Any]] = []

@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Deprecated nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -43,7 +43,7 @@ def read(span: Span) -> Call:
     messages = input_messages(attributes)
     outputs = output_messages(attributes)
     reasons = parsed_or_text(attributes, "gen_ai.response.finish_reasons")
-    reasons = [reasons] if isinstance(reasons, str) else list(reasons) if isinstance(reasons, Sequence) else []
+    reasons = [reasons] if isinstance(reasons, str) else reasons if isinstance(reasons, list) else []
     responses_api = is_responses_api(span)
     if responses_api:
         messages = join_assistant(messages)
@@ -57,9 +57,7 @@ def read(span: Span) -> Call:
     provider = text(first(attributes, "gen_ai.provider.name", "gen_ai.system"))
     if provider and provider.startswith(_SAY_STOP):
         finished = [_called(spoken, reason) for (spoken, _), reason in zip(outputs, finished, strict=True)]
-    choices = [
-        {**spoken, "finish_reason": reason} for (spoken, _), reason in zip(outputs[1:], finished[1:], strict=True)
-    ]
+    choices = [{**outputs[i][0], "finish_reason": finished[i]} for i in range(1, len(outputs))]
     return Call(
         dialect=NAME,
         messages=messages,
