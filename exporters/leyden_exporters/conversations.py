@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from leyden_exporters.forest import Origin, grow
 from leyden_exporters.options import Options
 from leyden_exporters.report import SpanRow
 from leyden_exporters.transitions import drop, select, unsaid
+from leyden_store.records import record
 from leyden_store.turns import Message, Rollout, Turn
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Conversation:
     """One chain of messages.
 
@@ -88,7 +88,9 @@ class _Symbols:
         defined = tuple(map(id, turn.tools))
         tools = self._tools.get(defined)
         if tools is None:
-            tools = self._tools[defined] = self._number(json.dumps(list(turn.tools), sort_keys=True))
+            tools = self._tools[defined] = self._number(
+                json.dumps(list(turn.tools), sort_keys=True) if defined else "[]"
+            )
         known = self._messages
         prompt = [known.get(id(message)) or self._message(message) for message in turn.messages]
         return _pack(tools, *prompt), _pack(self._number(_said(said)))

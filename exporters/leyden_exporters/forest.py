@@ -14,6 +14,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from leyden_store.records import record
+
 WIDTH = 4
 """Bytes per symbol."""
 
@@ -50,7 +52,7 @@ class Origin:
         return str(self.kind) if self.kind is OriginKind.FIRST else f"{self.kind} from {left} at token {self.at}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Step:
     """One turn in a chain: its number among the turns grown, and its response's place, `start` ≤ i < `end`."""
 

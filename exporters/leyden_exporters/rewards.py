@@ -35,6 +35,8 @@ def rollout_reward(rollout: Rollout, options: Options) -> tuple[float | None, So
         value, source = own_reward(rollout, options)
         if where is RewardFrom.ROLLOUT or source is not Source.NONE:
             return value, source
+    if not any(turn.rewards for turn in rollout.turns):
+        return None, Source.NONE
     turns = sorted(rollout.turns, key=lambda turn: (turn.start_ns, turn.end_ns, turn.span_id, turn.trace_id))
     rewards = [turn_reward_found(turn, options) for turn in turns]
     if where in (RewardFrom.AUTO, RewardFrom.LAST_TURN):

@@ -255,7 +255,7 @@ def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _text(value: Any) -> str | None:
-    if type(value) is dict and all(type(item) is str for item in value.values()):
+    if type(value) is dict and set(map(type, value.values())) == {str}:
         # As most messages are. Putting it together here takes a third of the time.
         return f"{{{','.join([f'{_quoted(key)}:{_quoted(item)}' for key, item in value.items()])}}}"
     return None if value is None else to_text(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from leyden_exporters.files import new_file
 from leyden_exporters.reasons import Reason
+from leyden_store.records import record
 
 SPANS_SCHEMA = pa.schema(
     [
@@ -30,7 +30,7 @@ _AT_ONCE = 8192
 """Rows held as values before they become a batch of columns."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SpanRow:
     """What became of one LLM span: `reason` is None when it was kept, in the trajectory or row numbered `branch`."""
 

@@ -132,7 +132,8 @@ def unsaid(turn: Turn) -> Reason | None:
     """Why the turn cannot be told in messages; None when it can."""
     if not turn.messages or turn.response is None:
         return Reason.NO_MESSAGES
-    said = any(turn.response.get(key) for key in ("content", "tool_calls", "refusal", "reasoning_content"))
+    told = turn.response.get
+    said = told("content") or told("tool_calls") or told("refusal") or told("reasoning_content")
     return None if said else Reason.EMPTY
 
 

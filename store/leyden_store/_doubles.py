@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leyden_store._records import record
+from leyden_store.records import record
 from leyden_store.spans import Span
 from leyden_store.tree import Key, SpanTree
 from leyden_store.turns import Call

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from leyden_store._records import record
+from leyden_store.records import record
 from leyden_store.spans import Span
 from leyden_store.tree import Key, SpanTree
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from leyden_store._records import record
+from leyden_store.records import record
 
 AttributeValue = None | str | bool | int | float | bytes | Sequence["AttributeValue"] | Mapping[str, "AttributeValue"]
 """An OTLP AnyValue: https://github.com/open-telemetry/opentelemetry-proto, common.proto."""

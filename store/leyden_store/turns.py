@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from leyden_store._records import record
+from leyden_store.records import record
 
 Message = Mapping[str, Any]
 """`role`, `content` (str, list of parts or None), and where present `tool_calls` (each `id`, `type`,

@@ -91,6 +91,6 @@ def _count(conversation: Conversation, report: Report) -> None:
     report.add(conversation.kept())
     report.written += 1
     report.origins[conversation.origin.kind] += 1
-    assistant = sum(message.get("role") == "assistant" for message in conversation.messages)
+    assistant = [message.get("role") for message in conversation.messages].count("assistant")
     if assistant > len(conversation.replies):
         report.notes["repeated_replies"] += assistant - len(conversation.replies)
