@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from leyden.reading_for_export import Chosen, chosen_rollouts, merged
 from leyden_exporters.curation import Recipe
@@ -33,7 +35,7 @@ from leyden_exporters.span_formats import SPAN_FORMATS, format_or_spans
 from leyden_exporters.span_rows import write_rows
 from leyden_store.lightning import LightningStore
 from leyden_store.selection import Selection
-from leyden_store.span_sets import SpanKey, SpanSet
+from leyden_store.span_sets import SpanSet
 from leyden_store.turns import Rollout
 
 Watch = Callable[[Iterable[Rollout]], Iterable[Rollout]]
@@ -160,11 +162,12 @@ def _snapshot(
     plan: Plan,
     chosen: Chosen,
 ) -> Export:
-    schema, used = store.schema(), SpanSet(())
+    schema = store.schema()
+    used: SpanSet | None = None
 
     def manifesto(files: list[FileEntry], reports: Mapping[str, Report]) -> Manifest:
         nonlocal used
-        used = SpanSet(_kept(reports.values()))
+        used = _kept(reports.values())
         return Manifest(
             format=form.name,
             query={
@@ -204,7 +207,7 @@ def _snapshot(
         rows=manifest.rows,
         sha256=manifest.sha256,
         report=json.dumps(manifest.report, sort_keys=True),
-        spans=used,
+        spans=used or (),
         manifest=manifest.to_json(),
     )
     shown = target.text if target.remote else str(target.path)
@@ -224,9 +227,9 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _kept(reports: Iterable[Report]) -> Iterator[SpanKey]:
-    for report in reports:
-        yield from report.spans.kept_keys()
+def _kept(reports: Iterable[Report]) -> SpanSet:
+    kept = [report.spans.kept_table().select(["trace_id", "span_id"]) for report in reports]
+    return SpanSet(pa.concat_tables(kept))
 
 
 def _summary(reports: list[Report], chosen: Chosen) -> str:

@@ -54,7 +54,7 @@ def in_order(do: Callable[[Work], Result], pieces: Pieces[Work], *, cores: int |
         beside = closing.enter_context(Beside(do)) if cores > 1 and len(pieces) > _WORTH else None
         for piece in pieces:
             given = sum(not future.done() for _, future in waiting)
-            if beside is not None and beside.works and given < _GIVEN:
+            if beside is not None and given < beside.room:
                 waiting.append((piece, beside.ask(piece)))
             else:
                 waiting.append((None, _done(do(piece))))
@@ -103,7 +103,7 @@ class Beside:
         )
 
     def __enter__(self) -> Beside:
-        self.ask(self._do)  # its answer is waited for where the first piece's is
+        self._started = self.ask(self._do)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,6 +112,11 @@ class Beside:
         self._process.communicate()
         for slot in self._slots:
             slot.close()
+
+    @property
+    def room(self) -> int:
+        """How many pieces it should have: until it has started, no more than it begins with."""
+        return 0 if not self.works else _GIVEN if self._started.done() else 1
 
     @property
     def pid(self) -> int:

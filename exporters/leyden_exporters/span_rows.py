@@ -95,9 +95,13 @@ class SpanRows:
 
     def kept_keys(self) -> Iterator[tuple[str, str]]:
         """(trace id, span id) of every span that was kept."""
-        for batch in self.batches():
-            kept = batch.filter(batch["reason"].is_null())
-            yield from zip(kept["trace_id"].to_pylist(), kept["span_id"].to_pylist(), strict=True)
+        kept = self.kept_table()
+        yield from zip(kept["trace_id"].to_pylist(), kept["span_id"].to_pylist(), strict=True)
+
+    def kept_table(self) -> pa.Table:
+        """The rows of every span that was kept, in the columns of `SPANS_SCHEMA`."""
+        kept = [batch.filter(batch["reason"].is_null()) for batch in self.batches()]
+        return pa.Table.from_batches(kept, SPANS_SCHEMA)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All rows in the columns of `SPANS_SCHEMA`."""

@@ -14,6 +14,9 @@ Cut = Callable[[Sequence[Row]], list[Batch]]
 _BATCH = 384
 """Rollouts read at once: bounds memory by this many rollouts' spans, and makes one query serve them all."""
 
+_MANY, _FEW = 8 * _BATCH, _BATCH // 4
+"""Of so many rollouts the last batches become smaller, down to these few: two who share them end at about one time."""
+
 _LARGEST_BATCH = 1024
 """Traces that name no rollout may be calls of one conversation: those that follow each other are read at once."""
 
@@ -23,13 +26,16 @@ _HOUR_NS = 3600 * 10**9
 def in_batches(rollouts: Sequence[Row]) -> list[Batch]:
     """The rollouts in their own order, cut into batches."""
     batches: list[Batch] = []
-    for row in rollouts:
+    size = 0
+    for place, row in enumerate(rollouts):
         batch = batches[-1] if batches else []
         together = batch and len(batch) < _LARGEST_BATCH and _unnamed(batch[-1]) and _unnamed(row)
-        if batch and (len(batch) < _BATCH or together):
+        if batch and (len(batch) < size or together):
             batch.append(row)
         else:
             batches.append([row])
+            left = (len(rollouts) - place) // 4
+            size = _BATCH if len(rollouts) < _MANY else min(_BATCH, max(_FEW, left))
     return batches
 
 

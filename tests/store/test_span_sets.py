@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
 from leyden_store.span_sets import SpanSet
 
 KEYS = [("b", "1"), ("a", "2"), ("a", "1"), ("b", "1")]
@@ -27,3 +31,18 @@ def test_a_set_is_handed_on_as_it_is() -> None:
     held = SpanSet(KEYS)
     assert SpanSet.of(held) is held
     assert list(SpanSet.of(KEYS)) == list(held)
+
+
+IDS = st.text(st.sampled_from("0a:é\n"), max_size=3)
+
+
+@given(st.lists(st.tuples(IDS, IDS)))
+def test_it_is_the_set_of_its_keys_from_tuples_and_from_columns(keys: list[tuple[str, str]]) -> None:
+    held = SpanSet(keys)
+    assert list(held) == sorted(set(keys))
+    assert held.hash == hashlib.sha256("\n".join(map(":".join, sorted(set(keys)))).encode()).hexdigest()
+    columns = {"span_id": [span for _, span in keys], "more": [1] * len(keys), "trace_id": [trace for trace, _ in keys]}
+    texts = pa.schema(
+        [pa.field("span_id", pa.string()), pa.field("more", pa.int32()), pa.field("trace_id", pa.string())]
+    )
+    assert list(SpanSet(pa.table(columns, schema=texts))) == list(held)
