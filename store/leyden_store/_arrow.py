@@ -6,6 +6,7 @@ Nested columns are turned flat, all values at once, and cut by their offsets.
 from __future__ import annotations
 
 from itertools import pairwise
+from sys import intern
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ def column(array: pa.Array) -> list[Any]:
 def _names(keys: pa.Array) -> list[str]:
     """The keys of maps: few are different, so that each is one string whose hash is known."""
     encoded = keys.dictionary_encode()
-    known = column(encoded.dictionary)
+    known = [intern(name) for name in column(encoded.dictionary)]
     return [known[index] for index in column(encoded.indices)]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leyden_store._doubles import Read
@@ -11,11 +10,8 @@ from leyden_store._exact_arguments import ATTRIBUTE, to_the_letter
 from leyden_store._placing import Place
 from leyden_store.dialects._tool_ids import rename_tool_calls
 from leyden_store.dialects._values import integers, text
-from leyden_store.spans import Span
+from leyden_store.spans import AttributeValue, Span
 from leyden_store.turns import Call, Message, Turn
-
-_AGENT, _SESSION = attrgetter("call.agent"), attrgetter("call.session_id")
-_POLICY_VERSION = attrgetter("span.policy_version")
 
 
 def make_turn(
@@ -54,14 +50,21 @@ def make_turn(
     if span.dropped_attributes:
         notes.append(f"{span.dropped_attributes} attributes evicted by the SDK's limit")
     if response and response.get("tool_calls"):
-        exact = _first(read.span.attributes.get(ATTRIBUTE) for read in inward)
+        exact: AttributeValue = None
+        for read in inward:
+            exact = exact or read.span.attributes.get(ATTRIBUTE)
         response = to_the_letter(response, exact) if exact else response
     if response and tool_ids and response.get("tool_calls"):
         response = rename_tool_calls(response, tool_ids)
     if response and status != "error":
         notes += _unsaid(call, response)
     prompt, sampled, logprobs = _tokens(inward, notes)
-    agent = place.agent or _first(map(_AGENT, group))
+    agent, session, policy_version = place.agent, place.session, place.policy_version
+    for read in group:
+        agent = agent or read.call.agent
+        session = session or read.call.session_id or ""
+    for read in inward:
+        policy_version = policy_version or read.span.policy_version
     return Turn(
         trace_id=outer.trace_id,
         span_id=outer.span_id,
@@ -69,7 +72,7 @@ def make_turn(
         rollout_id=rollout_id,
         group_id=place.group or group_id,
         attempt=attempt if place.attempt is None else place.attempt,
-        session_id=place.session or _first(map(_SESSION, group)) or "",
+        session_id=session,
         turn_index=turn_index,
         agent=agent,
         dialect=call.dialect,
@@ -86,7 +89,7 @@ def make_turn(
         end_ns=outer.end_ns,
         status=status,
         rewards=rewards,
-        policy_version=place.policy_version or _first(map(_POLICY_VERSION, inward)),
+        policy_version=policy_version,
         prompt_token_ids=prompt,
         response_token_ids=sampled,
         response_logprobs=logprobs,
@@ -110,13 +113,6 @@ def _unsaid(call: Call, response: Message) -> list[str]:
     if calls and any(str(tool.get("id")).startswith("fc_") for tool in calls):
         notes.append("a tool call's own id not captured, only its item's")
     return notes
-
-
-def _first(values: Iterable[Any]) -> Any:
-    for value in values:
-        if value:
-            return value
-    return None
 
 
 def _status(inward: Sequence[Read]) -> str:

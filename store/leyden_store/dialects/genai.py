@@ -5,15 +5,16 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Deprecated nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from operator import is_
+from typing import Any, NamedTuple
 
 from leyden_store.dialects._growing import read_text
 from leyden_store.dialects._messages import finish_reason, from_parts, message
 from leyden_store.dialects._responses import join_assistant
 from leyden_store.dialects._tools import defined, params
-from leyden_store.dialects._values import Unreadable, first, integer, integers, parsed, parsed_or_text, plain, text
+from leyden_store.dialects._values import Unreadable, integer, integers, parsed, parsed_or_text, plain, text
 from leyden_store.spans import Attributes, Span
 from leyden_store.turns import Call, Usage
 
@@ -54,7 +55,8 @@ def read(span: Span) -> Call:
     ]
     if responses_api and outputs and outputs[0][0].get("tool_calls"):
         finished = ["tool_calls"]
-    provider = text(first(attributes, "gen_ai.provider.name", "gen_ai.system"))
+    told = _told(attributes)
+    provider = told.get("provider")
     if provider and provider.startswith(_SAY_STOP):
         finished = [_called(spoken, reason) for (spoken, _), reason in zip(outputs, finished, strict=True)]
     choices = [{**outputs[i][0], "finish_reason": finished[i]} for i in range(1, len(outputs))]
@@ -67,16 +69,8 @@ def read(span: Span) -> Call:
         finish_reason=finished[0] if finished else finish_reason(reasons[0]) if reasons else None,
         usage=usage(attributes),
         params=request_params(attributes),
-        provider=provider,
-        model=text(first(attributes, "gen_ai.response.model", "gen_ai.request.model")),
-        request_model=text(attributes.get("gen_ai.request.model")),
-        response_id=text(attributes.get("gen_ai.response.id")),
-        session_id=text(attributes.get("gen_ai.conversation.id")),
-        agent=text(attributes.get("gen_ai.agent.name")),
-        prompt_token_ids=integers(attributes.get("prompt_token_ids")),
-        response_token_ids=integers(attributes.get("response_token_ids")),
-        streamed=first(attributes, "gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming") is True,
-        notes=() if "gen_ai.input.messages" in attributes else ("no content captured",),
+        notes=() if _INPUT in attributes else ("no content captured",),
+        **told,
     )
 
 
@@ -153,39 +147,89 @@ def join_outputs(outputs: list[tuple[dict[str, Any], str | None]]) -> list[tuple
     return [(joined[0], "tool_calls" if called else reasons[-1] if reasons else None)]
 
 
+_Field = tuple[Callable[[Any], Any], tuple[str, ...]]
+
+_FIELDS: Mapping[str, _Field] = {
+    "provider": (text, ("gen_ai.provider.name", "gen_ai.system")),
+    "model": (text, ("gen_ai.response.model", "gen_ai.request.model")),
+    "request_model": (text, ("gen_ai.request.model",)),
+    "response_id": (text, ("gen_ai.response.id",)),
+    "session_id": (text, ("gen_ai.conversation.id",)),
+    "agent": (text, ("gen_ai.agent.name",)),
+    "prompt_token_ids": (integers, ("prompt_token_ids",)),
+    "response_token_ids": (integers, ("response_token_ids",)),
+    "streamed": (partial(is_, True), ("gen_ai.request.stream", "gen_ai.is_streaming", "llm.is_streaming")),
+}
+"""A call's fields, what makes them of a value, and the names the value is sent under: the first that has one holds."""
+
+_USAGE: Mapping[str, _Field] = {
+    "input": (integer, ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
+    "output": (integer, ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
+    "reasoning": (
+        integer,
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.details.reasoning_tokens",
+            "llm.usage.reasoning_tokens",
+        ),
+    ),
+    "cached": (integer, ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens")),
+}
+"""Likewise of `Usage`."""
+
+_Found = tuple[tuple[str, Callable[[Any], Any], tuple[str, ...]], ...]
+
+
+class _Names(NamedTuple):
+    """Which of the convention's names some attributes have; of the parameters, their keys and names."""
+
+    fields: _Found
+    usage: _Found
+    params: tuple[tuple[str, str], ...]
+
+
+@lru_cache(maxsize=4096)
+def _names(keys: tuple[str, ...]) -> _Names:
+    """Few keys are ever new together: an agent's calls have the same, one after the other."""
+    params = tuple((key, name) for key in keys if (name := _param(key)) is not None)
+    return _Names(_sent(_FIELDS, keys), _sent(_USAGE, keys), params)
+
+
+def _sent(table: Mapping[str, _Field], keys: tuple[str, ...]) -> _Found:
+    found = ((field, make, tuple(name for name in names if name in keys)) for field, (make, names) in table.items())
+    return tuple(one for one in found if one[2])
+
+
+def _made(attributes: Attributes, found: _Found) -> dict[str, Any]:
+    made = {}
+    for field, make, keys in found:
+        for key in keys:
+            value = attributes[key]
+            if value is not None and value != "":
+                made[field] = make(value)
+                break
+    return made
+
+
+def _told(attributes: Attributes) -> dict[str, Any]:
+    """The fields of a call that stand in attributes of their own."""
+    return _made(attributes, _names(tuple(attributes)).fields)
+
+
 def usage(attributes: Attributes) -> Usage:
     """Token counts under the current names, else the deprecated ones."""
-    return Usage(
-        input=integer(first(attributes, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
-        output=integer(first(attributes, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
-        reasoning=integer(
-            first(
-                attributes,
-                "gen_ai.usage.reasoning.output_tokens",
-                "gen_ai.usage.reasoning_tokens",
-                "gen_ai.usage.details.reasoning_tokens",
-                "llm.usage.reasoning_tokens",
-            )
-        ),
-        cached=integer(
-            first(attributes, "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens")
-        ),
-    )
+    return Usage(**_made(attributes, _names(tuple(attributes)).usage))
 
 
 def request_params(attributes: Attributes) -> dict[str, Any]:
     """`gen_ai.request.*` under OpenAI's names."""
-    raw: dict[str, Any] = {}
-    for key, value in attributes.items():
-        name = _param(key)
-        if name is not None and value != []:
-            raw[name] = plain(value)
-    return params(raw)
+    named = _names(tuple(attributes)).params
+    return params({name: plain(attributes[key]) for key, name in named if attributes[key] != []}) if named else {}
 
 
-@lru_cache(maxsize=16384)
 def _param(key: str) -> str | None:
-    """The parameter an attribute holds, if it holds one. Few keys are ever new: the same stand on every span."""
+    """The parameter an attribute holds, if it holds one."""
     if key == "gen_ai.openai.request.seed":
         return "seed"
     name = key.removeprefix(_PARAM_PREFIX)
