@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from leyden_exporters.beside import Beside, in_order
@@ -57,6 +60,17 @@ def test_another_process_does_some_of_it() -> None:
     with Beside(squared) as beside:
         done = [beside.ask(number).result() for number in numbers(4)]
         assert done == [(n * n, beside.pid) for n in range(4)]
+
+
+def looked_for_pandas(number: Number) -> tuple[bool, str]:
+    pa.array([number.value]).to_numpy()
+    found = "pandas" in sys.modules
+    return found, importlib.import_module("pandas").__name__
+
+
+def test_there_no_array_waits_for_pandas_which_is_there_for_who_wants_it() -> None:
+    with Beside(looked_for_pandas) as beside:
+        assert beside.ask(Number(1, 0)).result() == (False, "pandas")
 
 
 @pytest.mark.parametrize(("cores", "count"), [(1, 20), (2, 6)])
