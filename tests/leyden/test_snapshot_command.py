@@ -162,13 +162,11 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     if request.param == "s3":
-        pytest.importorskip("s3fs")
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         make = urllib.request.Request(f"{url}/bucket", method="PUT")
         keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
         env = {"AWS_ENDPOINT_URL": url, **keys}
     else:
-        pytest.importorskip("gcsfs")
         program = f"from gcp_storage_emulator.server import create_server as c; c('127.0.0.1', {port}, True).run()"
         command = [sys.executable, "-c", program]
         make = urllib.request.Request(f"{url}/storage/v1/b?project=p", data=b'{"name": "bucket"}')
