@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Hashable, Mapping, Sequence
+from operator import is_
 from typing import Any
 
 from leyden_exporters.forest import Origin, grow
@@ -76,10 +77,11 @@ class _Symbols:
     """Numbers for messages: equal meaning, equal number.
 
     A history that turns share is the same objects again, and so are tool definitions: they are known by identity. The
-    turns keep them alive.
+    turns keep them alive. What the turn before said is not gone through again by one that goes on from it.
     """
 
     def __init__(self) -> None:
+        self._before: tuple[int, Sequence[Message], bytes] = 0, (), b""
         self._numbers: dict[Hashable, int] = {}
         self._messages: dict[int, int] = {}
         self._tools: dict[tuple[int, ...], int] = {}
@@ -91,9 +93,17 @@ class _Symbols:
             tools = self._tools[defined] = self._number(
                 json.dumps(list(turn.tools), sort_keys=True) if defined else "[]"
             )
+        return self._prompt(tools, turn.messages), _pack(self._number(_said(said)))
+
+    def _prompt(self, tools: int, messages: Sequence[Message]) -> bytes:
+        had, before, prompt = self._before
+        told = len(before)
+        if had != tools or told > len(messages) or not all(map(is_, before, messages)):
+            told, prompt = 0, _pack(tools)
         known = self._messages
-        prompt = [known.get(id(message)) or self._message(message) for message in turn.messages]
-        return _pack(tools, *prompt), _pack(self._number(_said(said)))
+        prompt += _pack(*[known.get(id(message)) or self._message(message) for message in messages[told:]])
+        self._before = tools, messages, prompt
+        return prompt
 
     def _message(self, message: Message) -> int:
         number = self._messages[id(message)] = self._number(_said(message))
