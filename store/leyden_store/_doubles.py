@@ -51,12 +51,10 @@ def fold(reads: Sequence[Read], tree: SpanTree) -> list[list[Read]]:
 
 
 def _llm_above(read: Read, tree: SpanTree, by_key: dict[Key, Read]) -> Read | None:
-    span = tree.parent(read.span)
-    while span is not None:
+    for span in tree.ancestors(read.span):
         found = by_key.get((span.trace_id, span.span_id))
         if found is not None:
             return found
-        span = tree.parent(span)
     return None
 
 

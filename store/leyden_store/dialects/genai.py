@@ -5,7 +5,7 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/. Deprecated nam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache, partial
 from operator import is_
 from typing import Any, NamedTuple
@@ -189,14 +189,15 @@ class _Names(NamedTuple):
     params: tuple[tuple[str, str], ...]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _names(keys: tuple[str, ...]) -> _Names:
     """Few keys are ever new together: an agent's calls have the same, one after the other."""
     params = tuple((key, name) for key in keys if (name := _param(key)) is not None)
-    return _Names(_sent(_FIELDS, keys), _sent(_USAGE, keys), params)
+    present = frozenset(keys)
+    return _Names(_sent(_FIELDS, present), _sent(_USAGE, present), params)
 
 
-def _sent(table: Mapping[str, _Field], keys: tuple[str, ...]) -> _Found:
+def _sent(table: Mapping[str, _Field], keys: Set[str]) -> _Found:
     found = ((field, make, tuple(name for name in names if name in keys)) for field, (make, names) in table.items())
     return tuple(one for one in found if one[2])
 
@@ -228,8 +229,9 @@ def request_params(attributes: Attributes) -> dict[str, Any]:
     return params({name: plain(attributes[key]) for key, name in named if attributes[key] != []}) if named else {}
 
 
+@lru_cache(maxsize=16384)
 def _param(key: str) -> str | None:
-    """The parameter an attribute holds, if it holds one."""
+    """The parameter an attribute holds, if it holds one. Few keys are ever new: the same stand on every span."""
     if key == "gen_ai.openai.request.seed":
         return "seed"
     name = key.removeprefix(_PARAM_PREFIX)
