@@ -38,10 +38,6 @@ class Conversation:
     tools: tuple[Mapping[str, Any], ...]
     origin: Origin
 
-    def kept(self) -> list[SpanRow]:
-        """The rows of its turns when it is written."""
-        return [SpanRow(turn.rollout_id, turn.trace_id, turn.span_id, None, "", self.branch) for turn in self.turns]
-
 
 def conversations(rollout: Rollout, options: Options) -> tuple[list[Conversation], list[SpanRow]]:
     """The rollout's conversations, and a row for every LLM span that is in none.

@@ -69,9 +69,9 @@ class SpanRows:
                 self.unread[row.detail.partition(":")[0]] += 1
         self._make_room()
 
-    def add_kept(self, rollout_id: str, trace_ids: Sequence[str], span_ids: Sequence[str]) -> None:
-        """Append spans that were kept in their rollout's first row, with nothing more to say."""
-        self._waiting.append_kept(rollout_id, trace_ids, span_ids)
+    def add_kept(self, rollout_id: str, trace_ids: Sequence[str], span_ids: Sequence[str], branch: int = 0) -> None:
+        """Append spans of one rollout that were kept in one row, with nothing more to say."""
+        self._waiting.append_kept(rollout_id, trace_ids, span_ids, branch)
         self.kept += len(span_ids)
         self._make_room()
 
@@ -149,14 +149,14 @@ class _Waiting:
         self.details.append(row.detail or None)
         self.branches.append(row.branch)
 
-    def append_kept(self, rollout_id: str, trace_ids: Sequence[str], span_ids: Sequence[str]) -> None:
+    def append_kept(self, rollout_id: str, trace_ids: Sequence[str], span_ids: Sequence[str], branch: int) -> None:
         count = len(span_ids)
         self.rollout_ids += [rollout_id] * count
         self.trace_ids += trace_ids
         self.span_ids += span_ids
         self.reasons += [None] * count
         self.details += [None] * count
-        self.branches += [0] * count
+        self.branches += [branch] * count
 
     def extend(self, columns: Sequence[Sequence[Any]]) -> None:
         for own, more in zip(self.columns(), columns, strict=True):

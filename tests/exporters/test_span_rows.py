@@ -56,6 +56,13 @@ def test_the_file_beside_the_data_says_the_same(tmp_path: Path) -> None:
     ]
 
 
+def test_what_one_row_kept_is_told_with_its_place() -> None:
+    rows = SpanRows()
+    rows.add_kept("q", ["u", "v"], ["s3", "s4"], branch=2)
+    assert list(rows) == [SpanRow("q", "u", "s3", branch=2), SpanRow("q", "v", "s4", branch=2)]
+    assert rows.kept == 2
+
+
 def filled() -> SpanRows:
     rows = SpanRows()
     rows.add(ROWS[:3])

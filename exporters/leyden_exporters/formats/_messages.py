@@ -88,7 +88,9 @@ def refuse_token_options(options: Options) -> None:
 
 
 def _count(conversation: Conversation, report: Report) -> None:
-    report.add(conversation.kept())
+    turns = conversation.turns
+    traces, spans = [turn.trace_id for turn in turns], [turn.span_id for turn in turns]
+    report.spans.add_kept(turns[0].rollout_id, traces, spans, conversation.branch)
     report.written += 1
     report.origins[conversation.origin.kind] += 1
     assistant = [message.get("role") for message in conversation.messages].count("assistant")
