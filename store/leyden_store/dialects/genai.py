@@ -55,7 +55,8 @@ def read(span: Span) -> Call:
     ]
     if responses_api and outputs and outputs[0][0].get("tool_calls"):
         finished = ["tool_calls"]
-    told = _told(attributes)
+    names = _names(tuple(attributes))
+    told = _made(attributes, names.fields)
     provider = told.get("provider")
     if provider and provider.startswith(_SAY_STOP):
         finished = [_called(spoken, reason) for (spoken, _), reason in zip(outputs, finished, strict=True)]
@@ -67,8 +68,8 @@ def read(span: Span) -> Call:
         choices=choices,
         tools=defined(attributes, "gen_ai.tool.definitions"),
         finish_reason=finished[0] if finished else finish_reason(reasons[0]) if reasons else None,
-        usage=usage(attributes),
-        params=request_params(attributes),
+        usage=Usage(**_made(attributes, names.usage)),
+        params=_params(attributes, names),
         notes=() if _INPUT in attributes else ("no content captured",),
         **told,
     )
@@ -213,11 +214,6 @@ def _made(attributes: Attributes, found: _Found) -> dict[str, Any]:
     return made
 
 
-def _told(attributes: Attributes) -> dict[str, Any]:
-    """The fields of a call that stand in attributes of their own."""
-    return _made(attributes, _names(tuple(attributes)).fields)
-
-
 def usage(attributes: Attributes) -> Usage:
     """Token counts under the current names, else the deprecated ones."""
     return Usage(**_made(attributes, _names(tuple(attributes)).usage))
@@ -225,8 +221,13 @@ def usage(attributes: Attributes) -> Usage:
 
 def request_params(attributes: Attributes) -> dict[str, Any]:
     """`gen_ai.request.*` under OpenAI's names."""
-    named = _names(tuple(attributes)).params
-    return params({name: plain(attributes[key]) for key, name in named if attributes[key] != []}) if named else {}
+    return _params(attributes, _names(tuple(attributes)))
+
+
+def _params(attributes: Attributes, names: _Names) -> dict[str, Any]:
+    if not names.params:
+        return {}
+    return params({name: plain(attributes[key]) for key, name in names.params if attributes[key] != []})
 
 
 @lru_cache(maxsize=16384)
