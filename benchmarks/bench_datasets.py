@@ -5,8 +5,8 @@
 The spans are made here, OTLP in, one root and so many LLM calls a rollout; each call carries the conversation so far,
 as agents send it, in OpenTelemetry's GenAI attributes. Timed is `leyden export` to a folder in a process of its own,
 from opening the store to the snapshot being whole and registered; memory is the peak of that process's resident set and
-its children's, added up 20 times a second. `write` is the share of the exporters alone: some of the rollouts, read
-before, written once more.
+its children's, added up from outside 20 times a second. `write` is the share of the exporters alone: some of the
+rollouts, read before, written once more.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
             str(path / "store"),
             str(path / "out"),
         ]
-        figures = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        figures = _watched(command)
     if args.json:
         print(json.dumps(figures))
     else:
@@ -73,14 +73,10 @@ def _measure(store_folder: str, out: str, form: str) -> None:
     from leyden.exporting import export
 
     began, worked = time.perf_counter(), _processor_time()
-    peak, over = [0], threading.Event()
-    watch = threading.Thread(target=_watch_memory, args=(peak, over))
-    watch.start()
     with LightningStore.open(f"chdb://{store_folder}") as store:
         made = export(store, store.select(), form=form, out=out, options=Options())
         took, worked = time.perf_counter() - began, _processor_time() - worked
-        over.set()
-        watch.join()
+        print("exported", flush=True)
         kept = list(islice(store.rollouts(), 500))
     turns = sum(len(rollout.turns) for rollout in kept)
     began = time.perf_counter()
@@ -94,17 +90,32 @@ def _measure(store_folder: str, out: str, form: str) -> None:
         "turns_per_s": round(all_turns / took),
         "turns_per_processor_s": round(all_turns / worked),
         "write_turns_per_s": round(turns / writing),
-        "peak_memory_mb": round(peak[0] / 1024),
         "bytes": sum(file.stat().st_size for file in Path(out).iterdir()),
     }
     print(json.dumps(figures))
 
 
-def _watch_memory(peak: list[int], over: threading.Event) -> None:
-    """The most KiB that this process and its children held together. A child's own peak would count its parent's."""
+def _watched(command: list[str]) -> dict[str, float]:
+    """The figures that the command prints after its export, and the most memory it had until then."""
+    peak, over = [0], threading.Event()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        watch = threading.Thread(target=_watch_memory, args=(process.pid, peak, over))
+        watch.start()
+        process.stdout.readline()
+        over.set()
+        watch.join()
+        told = process.stdout.read()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return {**json.loads(told), "peak_memory_mb": round(peak[0] / 1024)}
+
+
+def _watch_memory(pid: int, peak: list[int], over: threading.Event) -> None:
+    """The most KiB that a process and its children held together. A child's own peak would count its parent's."""
     while not over.wait(0.05):
-        children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
-        peak[0] = max(peak[0], sum(map(_resident, ["self", *children.split()])))
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()  # those of its first thread, which starts them
+        peak[0] = max(peak[0], sum(map(_resident, [str(pid), *children.split()])))
 
 
 def _resident(pid: str) -> int:
