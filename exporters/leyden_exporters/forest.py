@@ -112,8 +112,6 @@ class _Forest:
         return self.chains
 
     def _longest_prefix(self, prompt: bytes) -> int | None:
-        if len(self.ends) == 1:  # as where a conversation just goes on
-            return 0 if prompt.startswith(self.ends[0]) else None
         # Every prefix of the prompt sorts at or before it. If the nearest such chain is no prefix itself, a shorter
         # one can only lie within what the two share: look again with that.
         head = prompt

@@ -36,7 +36,8 @@ def places(tree: SpanTree) -> dict[Key, Place]:
     """
     found: dict[Key, Place] = {}
     named: dict[str, set[str]] = {}
-    for parent, span in tree.downward():
+    for _, span in tree.walk():
+        parent = tree.parent(span)
         above = _NOWHERE if parent is None else found[parent.trace_id, parent.span_id]
         agent = agent_of(span) or above.agent
         place = found[span.trace_id, span.span_id] = Place(

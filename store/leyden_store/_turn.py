@@ -94,7 +94,7 @@ def make_turn(
         response_token_ids=sampled,
         response_logprobs=logprobs,
         response_id=call.response_id,
-        choices=_choices(call, span) if call.choices else [],
+        choices=_choices(call, span),
         error=_error(inward) if status == "error" else None,
         dropped_attributes=span.dropped_attributes,
         notes=notes,

@@ -65,7 +65,7 @@ def _read(spans: Iterable[Span], rewards: Iterable[PostedReward], stitching: boo
             gathered[key] = _Gathered()
         gathered[key].add(span, place)
     for group in groups:
-        gathered[rollout_of.call(group)].calls.append(group)
+        gathered[rollout_of.read(group[0])].calls.append(group)
     for span, dropped in lost:
         key = rollout_of.span(span)
         gathered[key].dropped.append(replace(dropped, rollout_id=key))
@@ -109,16 +109,15 @@ class _Rollouts:
         self._joined = dict(stitches.joins)
         for group in groups:
             for read in group[1:]:
-                outer, own = self.call(group), self.named(read.span.trace_id)
+                outer, own = self.read(group[0]), self.named(read.span.trace_id)
                 if not read.rollout and own != outer:
                     self._joined[own] = outer
 
     def span(self, span: Span) -> str:
         return self.named(self._placed[span.trace_id, span.span_id].rollout or span.trace_id)
 
-    def call(self, group: list[Read]) -> str:
-        """The rollout of a call, which is its outermost span's."""
-        return self.named(group[0].rollout or group[0].span.trace_id)
+    def read(self, read: Read) -> str:
+        return self.named(read.rollout or read.span.trace_id)
 
     def named(self, rollout_id: str) -> str:
         while rollout_id in self._joined:
@@ -158,13 +157,13 @@ def _tool_ids(groups: list[list[Read]], rollout_of: _Rollouts) -> dict[str, dict
     for group in groups:
         for read in group:
             if read.call.tool_ids:
-                told.setdefault(rollout_of.named(read.rollout or read.span.trace_id), {}).update(read.call.tool_ids)
+                told.setdefault(rollout_of.read(read), {}).update(read.call.tool_ids)
                 for captured, joined in read.call.tool_ids.items():
                     by_all.setdefault(captured, set()).add(joined)
     if not by_all:
         return {}
     agreed = {captured: next(iter(joined)) for captured, joined in by_all.items() if len(joined) == 1}
-    keys = set(map(rollout_of.call, groups))
+    keys = {rollout_of.read(group[0]) for group in groups}
     return {key: {**agreed, **told.get(key, {})} for key in keys}
 
 
@@ -181,7 +180,7 @@ def _place_rewards(
         return
     turn_of: dict[Key, tuple[str, Key]] = {}
     for group in groups:
-        target = rollout_of.call(group), (group[0].span.trace_id, group[0].span.span_id)
+        target = rollout_of.read(group[0]), (group[0].span.trace_id, group[0].span.span_id)
         turn_of.update(((read.span.trace_id, read.span.span_id), target) for read in group)
     responses: dict[str, list[tuple[str, Key]]] = {}
     spans = {(span.trace_id, span.span_id): span for span in tree.spans} if posted else {}

@@ -107,14 +107,11 @@ class SpanReader:
         batches = self._batches(selection, cut)
         if not batches:
             raise no_match(selection)
-        with_logs, with_rewards = self._any("any_log"), self._any("any_given_reward")
 
         def ask(batch: Batch) -> Parcel:
-            spans = self._asked("turn_spans", batch, selection)
-            logs = self._logs(batch) if with_logs else pa.table({})
-            posted = self.posted_rewards(batch) if with_rewards else []
+            spans, logs = self._asked("turn_spans", batch, selection), self._logs(batch)
             wanted = None if chosen is None else chosen & set(_keys(spans))
-            return Parcel(len(batch), spans, logs, posted, prices, wanted)
+            return Parcel(len(batch), spans, logs, self.posted_rewards(batch), prices, wanted)
 
         left = batches[skip:]
         return Counted(len(left), asked_ahead(ask, left, _AHEAD))

@@ -60,7 +60,7 @@ class SpanSet:
 
 def _once(keys: pa.Table) -> pa.Table:
     """The keys sorted, without doubles."""
-    keys = keys.sort_by([(name, "ascending") for name in _KEYS.names]).combine_chunks()
+    keys = keys.sort_by([(name, "ascending") for name in _KEYS.names])
     traces, spans = (column.combine_chunks() for column in keys.columns)
     is_new = pc.or_(pc.not_equal(traces[1:], traces[:-1]), pc.not_equal(spans[1:], spans[:-1]))
     return keys.filter(pa.concat_arrays([pa.array([True] * min(len(keys), 1), pa.bool_()), is_new]))

@@ -73,14 +73,6 @@ class SpanTree:
             yield parent
             parent = self.parent(parent)
 
-    def downward(self) -> Iterator[tuple[Span | None, Span]]:
-        """(parent, span), each parent before its children; None is a root's."""
-        stack: list[tuple[Span | None, Span]] = [(None, root) for root in reversed(self.roots)]
-        while stack:
-            yield stack[-1]
-            _, span = stack.pop()
-            stack += [(span, child) for child in reversed(self.children(span))]
-
     def walk(self, start: Span | None = None) -> Iterator[tuple[int, Span]]:
         """(depth, span), each parent before its children; the whole tree, or what lies under one span."""
         stack = [(0, span) for span in (reversed(self.roots) if start is None else (start,))]

@@ -60,7 +60,7 @@ def row_places(report: Report) -> pa.Table:
 def _kept(report: Report) -> pa.Table:
     """The spans in the output, as plain text and numbers."""
     plain = pa.schema([field.with_type(_undictionaried(field.type)) for field in SPANS_SCHEMA])
-    return pa.Table.from_batches([b.filter(b["reason"].is_null()).cast(plain) for b in report.spans.batches()], plain)
+    return report.spans.kept_table().cast(plain)
 
 
 def _undictionaried(kind: pa.DataType) -> pa.DataType:

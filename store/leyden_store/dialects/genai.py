@@ -225,8 +225,6 @@ def request_params(attributes: Attributes) -> dict[str, Any]:
 
 
 def _params(attributes: Attributes, names: _Names) -> dict[str, Any]:
-    if not names.params:
-        return {}
     return params({name: plain(attributes[key]) for key, name in names.params if attributes[key] != []})
 
 
