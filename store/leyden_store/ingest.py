@@ -8,9 +8,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from leyden_store import sql
+from leyden_store import flattening, sql
 from leyden_store.connection import Connection
 from leyden_store.errors import MemoryShort, OtlpInvalid, StoreError
+from leyden_store.flattening import Flattening
 from leyden_store.guard import settings_clause
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class OtlpWriter:
     def __init__(self, connection: Connection, signal: Literal["traces", "logs"] = "traces") -> None:
         self._connection = connection
         self._signal = signal
+        # A gateway's engine is given an insert's rows as a file of its own, so its view flattens them.
+        self._flattening = Flattening(connection) if signal == "traces" and connection.gateway is None else None
         self._engines: list[Engine] = []
         self._lock = threading.Lock()
 
@@ -83,16 +86,10 @@ class OtlpWriter:
             if self._connection.engine_path is not None:
                 self._write_embedded(segment, token)
             else:
-                with self._connection.client() as client:
-                    settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
-                    # Bytes would be copied behind the statement; what is iterated goes as it is.
-                    client.raw_insert(
-                        _LANDING[self._signal],
-                        insert_block=[segment] if isinstance(segment, bytes) else _Pieces(segment),  # type: ignore[arg-type]
-                        fmt="Protobuf",
-                        settings=settings,
-                    )
+                self._write_over_http(segment, token)
         except Exception as error:
+            if self._flattening is not None:
+                self._flattening.forget()
             text = " ".join(str(error).split())
             said = re.search(r"Code: (\d+)", text)
             code = int(said[1]) if said else 0
@@ -110,6 +107,10 @@ class OtlpWriter:
             while self._engines:
                 self._engines.pop().close()
 
+    def _settings(self, token: str) -> dict[str, int | str]:
+        own = flattening.SETTINGS if self._flattening is not None else {}
+        return {**_SETTINGS, **own, **self._schema(), "insert_deduplication_token": token}
+
     def _schema(self) -> dict[str, str]:
         """The settings that say how requests look.
 
@@ -123,6 +124,16 @@ class OtlpWriter:
             "format_schema": sql.proto(self._signal).read_text(encoding="utf-8"),
             "format_schema_message_name": "Request",
         }
+
+    def _write_over_http(self, segment: bytes | BinaryIO, token: str) -> None:
+        # Bytes would be copied behind the statement; what is iterated goes as it is.
+        pieces: Iterable[bytes] = [segment] if isinstance(segment, bytes) else _Pieces(segment)
+        landing: str | None = _LANDING[self._signal]
+        if self._flattening is not None:
+            statement = self._flattening.insert("input({structure})") + " FORMAT Protobuf\n"
+            landing, pieces = None, _Behind(statement.encode(), pieces)
+        with self._connection.client() as client:
+            client.raw_insert(landing, insert_block=pieces, fmt="Protobuf", settings=self._settings(token))  # type: ignore[arg-type]
 
     def _write_embedded(self, segment: bytes | BinaryIO, token: str) -> None:
         """On a handle of its own: neither readers' queries nor other inserts hold it up.
@@ -138,8 +149,11 @@ class OtlpWriter:
                 self._write_embedded(file, token)
             return
         segment.seek(0)
-        settings = {**_SETTINGS, **self._schema(), "insert_deduplication_token": token}
-        source = f"file('/dev/fd/{segment.fileno()}', 'Protobuf') SETTINGS {settings_clause(settings)}"
+        path = f"/dev/fd/{segment.fileno()}"
+        if self._flattening is None:
+            insert = f"INSERT INTO {_LANDING[self._signal]} SELECT * FROM file('{path}', 'Protobuf')"
+        else:
+            insert = self._flattening.insert(f"file('{path}', 'Protobuf', {{structure}})")
         with self._lock:
             engine = self._engines.pop() if self._engines else None
         if engine is None:
@@ -147,7 +161,7 @@ class OtlpWriter:
 
             engine = connect(str(self._connection.engine_path.resolve()))  # type: ignore[union-attr]
         try:
-            engine.query(f"INSERT INTO {_LANDING[self._signal]} SELECT * FROM {source}")
+            engine.query(f"{insert} SETTINGS {settings_clause(self._settings(token))}")
         finally:
             with self._lock:
                 self._engines.append(engine)
@@ -163,3 +177,15 @@ class _Pieces:
         self._file.seek(0)
         while piece := self._file.read(_PIECE):
             yield piece
+
+
+class _Behind:
+    """A statement, and the pieces that follow it."""
+
+    def __init__(self, statement: bytes, pieces: Iterable[bytes]) -> None:
+        self._statement = statement
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._statement
+        yield from self._pieces

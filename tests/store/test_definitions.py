@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from leyden_store import _schema_lock, definitions, sql
+from leyden_store import _schema_lock, definitions, flattening, sql
 from leyden_store.connection import Connection
 from leyden_store.dsn import parse
 from leyden_store.errors import StoreError
@@ -104,6 +104,7 @@ def test_a_change_that_was_cut_off_is_made_again(store: LightningStore, monkeypa
 
 
 def test_no_insert_falls_between_two_texts(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flattening, "_GOOD_FOR_S", 0.05)
     with LightningStore.open(dsn) as store:
         stop = threading.Event()
         written: list[int] = []
