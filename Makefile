@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Tests run in so many processes; a file's tests stay together, for they share servers. Each process takes up to 3 GB.
-WORKERS ?= 2
+WORKERS ?= 4
 
 .PHONY: help install demo test test-fast lint format bench dashboards clean
 

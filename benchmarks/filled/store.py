@@ -64,22 +64,23 @@ def fill(store: LightningStore, spans: int, seconds: float) -> dict[str, Any]:
         held, copied = held + load.spans, copied + load.spans
     if copied:
         store.connection.command(_REWARDS)
-        _merge_old_days(store)
+        _merge_old(store)
     took = time.perf_counter() - began
     return {"spans": held, "OTLP bytes a span": load.bytes / load.spans} | (
         {"copied spans/s": copied / took} if copied else {}
     )
 
 
-def _merge_old_days(store: LightningStore) -> None:
-    """What the engine does once a day is a day old (migration 0022)."""
-    newest = f"toDate({NEWEST_S // 86400})"
+def _merge_old(store: LightningStore) -> None:
+    """What the engine does once a day or week is a day old (migrations 0022, 0024)."""
     found = store.connection.rows(
-        "SELECT partition FROM system.parts WHERE active AND table = 'otel_traces' AND database = currentDatabase() "
-        f"AND toDate(partition) < {newest} GROUP BY partition HAVING count() > 1 OR max(level) = 0 ORDER BY partition"
+        "SELECT table, partition FROM system.parts WHERE active AND database = currentDatabase() "
+        "AND table IN ('otel_traces', 'traces', 'otel_traces_trace_id_ts') "
+        f"AND toDate(partition) < if(table = 'otel_traces', toDate({NEWEST_S}), toMonday(toDate({NEWEST_S}))) "
+        "GROUP BY table, partition HAVING count() > 1 OR max(level) = 0 ORDER BY table, partition"
     )
     for row in found:
-        store.connection.command(f"OPTIMIZE TABLE otel_traces PARTITION '{row['partition']}' FINAL")
+        store.connection.command(f"OPTIMIZE TABLE {row['table']} PARTITION '{row['partition']}' FINAL")
 
 
 def _hours(copy: int) -> tuple[int, int]:

@@ -120,7 +120,7 @@ def _candidates(
     connection: Connection, chosen: TraceFilter, before: tuple[int, str] | None, wanted: int, settings: Settings
 ) -> Iterator[list[tuple[str, int]]]:
     """Trace ids and where they begin as far as a window shows, newest first, in pieces of at most `wanted`."""
-    conditions, parameters = _conditions(chosen)
+    conditions, of_trace, parameters = _conditions(chosen)
     (span,) = connection.rows(
         "SELECT toUnixTimestamp(max(Hour)) AS newest, toUnixTimestamp(min(Hour)) AS oldest, count() AS rows FROM traces"
     )
@@ -131,7 +131,7 @@ def _candidates(
     for bound in (chosen.until_ns - 1 if chosen.until_ns is not None else None, before[0] if before else None):
         last = last if bound is None else min(last, bound)
     selective = chosen.session or chosen.user or chosen.rollout or chosen.selection.sql != EVERYTHING
-    text = sql.query("trace_candidates").replace("{conditions}", conditions)
+    text = sql.query("trace_candidates").replace("{conditions}", conditions).replace("{of_trace}", of_trace)
     for hours in (None,) if selective else (*_WINDOWS, None):
         from_hour = min(last, newest) // HOUR_NS * HOUR_NS
         low = bottom if hours is None else max(bottom, from_hour - (hours - 1) * HOUR_NS)
@@ -155,16 +155,27 @@ def _candidates(
         last = min(last, low - 1)
 
 
-def _conditions(chosen: TraceFilter) -> tuple[str, dict[str, Any]]:
-    """What rows of the summary must meet, as SQL and its parameters."""
+def _conditions(chosen: TraceFilter) -> tuple[str, str, dict[str, Any]]:
+    """What rows of the summary must meet, and what a trace's rows together, as SQL; the parameters of both.
+
+    What few traces have is a set of their ids, which the key and the index find; what many have is seen on the way.
+    """
     parameters: dict[str, Any] = dict(chosen.selection.parameters)
     found: list[str] = []
+    of_trace: list[str] = []
     if chosen.project:
         found.append("Project = {of_project:String}")
         parameters["of_project"] = chosen.project
     for name, value, condition in (
         ("of_agent", chosen.agent, "has(Agents, {of_agent:String}) OR AgentName = {of_agent:String}"),
         ("of_model", chosen.model, "has(Models, {of_model:String})"),
+    ):
+        if value:
+            of_trace.append(f"max({condition})")
+            parameters[name] = value
+    if chosen.status:
+        of_trace.append("max(HasError)" if chosen.status == "error" else "NOT max(HasError)")
+    for name, value, condition in (
         ("of_session", chosen.session, "SessionId = {of_session:String}"),
         ("of_user", chosen.user, "UserId = {of_user:String}"),
         ("of_rollout", chosen.rollout, "RolloutId = {of_rollout:String}"),
@@ -173,9 +184,6 @@ def _conditions(chosen: TraceFilter) -> tuple[str, dict[str, Any]]:
         if value:
             found.append(f"TraceId IN (SELECT TraceId FROM traces WHERE {_IN_WINDOW} AND ({condition}))")
             parameters[name] = value
-    if chosen.status:
-        sign = "IN" if chosen.status == "error" else "NOT IN"
-        found.append(f"TraceId {sign} (SELECT TraceId FROM traces WHERE {_IN_WINDOW} AND HasError)")
     if chosen.reward or chosen.min_reward is not None or chosen.max_reward is not None:
         found.append(f"TraceId IN ({sql.query('rewarded_traces')})")
         parameters |= {
@@ -185,7 +193,7 @@ def _conditions(chosen: TraceFilter) -> tuple[str, dict[str, Any]]:
         }
     if chosen.selection.sql != EVERYTHING or chosen.selection.project:
         found.append(f"TraceId IN ({chosen.selection.trace_ids})")
-    return " AND ".join(found or ["true"]), parameters
+    return " AND ".join(found or ["true"]), " AND ".join(of_trace or ["true"]), parameters
 
 
 def _summaries(connection: Connection, trace_ids: list[str], settings: Settings) -> list[dict[str, Any]]:
