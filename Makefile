@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Tests run in so many processes; a file's tests stay together, for they share servers. Each process takes up to 3 GB.
-WORKERS ?= 4
+WORKERS ?= 2
 
 .PHONY: help install demo test test-fast lint format bench dashboards clean
 

@@ -33,6 +33,7 @@ class Pieces:
     ) -> None:
         self._pieces = pieces
         self._close = close
+        self._closed = False
         self.stop = stop
 
     def next(self) -> bytes | None:
@@ -40,9 +41,11 @@ class Pieces:
         return next(self._pieces, None)
 
     def close(self) -> None:
-        """Let everything go, in the middle too."""
-        self._pieces.close()
-        self._close()
+        """Let everything go, in the middle too; again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._pieces.close()
+            self._close()
 
 
 class StreamedResponse(Response):
@@ -113,6 +116,8 @@ class StreamedResponse(Response):
                     begun = True
                     await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 if piece is None:
+                    # Before its reader sees the end: who asks the audit log then finds the query there.
+                    await loop.run_in_executor(self._executor, pieces.close)
                     await send(_body(self._packed(b"", last=True), more=False))
                     return
                 if packed := self._packed(piece):

@@ -132,7 +132,8 @@ def _candidates(
         last = last if bound is None else min(last, bound)
     selective = chosen.session or chosen.user or chosen.rollout or chosen.selection.sql != EVERYTHING
     text = sql.query("trace_candidates").replace("{conditions}", conditions).replace("{of_trace}", of_trace)
-    for hours in (None,) if selective else (*_WINDOWS, None):
+    windows = _WINDOWS[1:] if chosen.status == "error" else _WINDOWS  # few fail: the newest hour has no page of them
+    for hours in (None,) if selective else (*windows, None):
         from_hour = min(last, newest) // HOUR_NS * HOUR_NS
         low = bottom if hours is None else max(bottom, from_hour - (hours - 1) * HOUR_NS)
         while last >= low:

@@ -9,6 +9,8 @@ import io
 import time
 import urllib.parse
 import zlib
+from collections.abc import Generator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,9 +21,12 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from starlette.responses import Response
+from starlette.types import Message
 
 from leyden_collector.inflate import zstd
 from leyden_collector.result_formats import joiner
+from leyden_collector.streamed import Pieces, StreamedResponse
 from leyden_store.holder import read_holder
 from tests.support.collector import Answer, Collector, ask
 
@@ -273,3 +278,29 @@ def test_the_owner_may_set_what_it_likes(collector: Collector) -> None:
     refused = ask(f"{url}&readonly=1", b"DROP TABLE rewards", x_clickhouse_key=info.token)
     assert b"(READONLY)" in refused.body
     assert ask(f"{url}&nonsense=1", sql, x_clickhouse_key=info.token).status == 500
+
+
+def test_a_result_is_let_go_before_its_reader_sees_its_end() -> None:
+    """So that who asks the audit log next finds the query in it."""
+    happened: list[str] = []
+
+    def made() -> Generator[bytes, None, None]:
+        yield b"rows"
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            happened.append("more" if message.get("more_body") else "end")
+
+    async def answer(on: Executor) -> None:
+        pieces = Pieces(made(), lambda: None, lambda: happened.append("let go"))
+        turns = asyncio.Semaphore(1)
+        response = StreamedResponse(lambda: pieces, on=on, turns=turns, failed=lambda _: Response(), headers={})
+        await response({"type": "http"}, receive, send)
+
+    with ThreadPoolExecutor(1) as on:
+        asyncio.run(answer(on))
+    assert happened == ["more", "let go", "end"]

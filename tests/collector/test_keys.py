@@ -267,7 +267,7 @@ def test_keys_are_stored_as_hashes_and_ended_once(store: LightningStore) -> None
     assert key.is_of(secret)
     assert not key.is_of(f"{secret}x")
     (row,) = store.connection.rows("SELECT * FROM api_keys")
-    assert secret.rpartition("_")[2] not in str(row)
+    assert secret.split("_", 2)[2] not in str(row)  # its own text may hold an underscore
     ended = keys.revoke(key.key_id)
     assert keys.revoke(key.key_id) == ended
     assert not ended.is_of(secret)

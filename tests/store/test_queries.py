@@ -13,7 +13,13 @@ from leyden_store.selection import Selection
 
 NAMES = sorted(f.name.removesuffix(".sql") for f in (files("leyden_store") / "queries").iterdir())
 VALUES = {"Array(String)": ["a"], "Int64": 0, "UInt64": 10, "String": "a", "Float64": 0.5}
-PARTS = {"{selection}": Selection().trace_ids, "{conditions}": "true", "{condition}": "true", "{text}": "SpanName"}
+PARTS = {
+    "{selection}": Selection().trace_ids,
+    "{conditions}": "true",
+    "{condition}": "true",
+    "{of_trace}": "true",
+    "{text}": "SpanName",
+}
 """What callers put into a query's text."""
 
 
