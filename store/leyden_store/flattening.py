@@ -10,17 +10,12 @@ from __future__ import annotations
 import re
 import threading
 import time
+from typing import ClassVar
 
 from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import StoreError
 from leyden_store.guard import quoted
-
-SETTINGS: dict[str, int | str] = {
-    "input_format_max_block_size_bytes": 8 << 20,
-    # Rows stay in the order of the segment: an insert that is tried again must make the same blocks to be known again.
-    "parallelize_output_from_storages": 0,
-}
 
 _GOOD_FOR_S = 10.0
 """Asking costs as much as a tenth of an insert; a newer Leyden may exchange the view meanwhile."""
@@ -29,7 +24,13 @@ _LANDING = re.compile(r"\bFROM \S*\botlp_trace_requests\b")
 
 
 class Flattening:
-    """The statement for a store; threads may share it."""
+    """The statement for a store, and the settings it is to run with; threads may share it."""
+
+    settings: ClassVar[dict[str, int | str]] = {
+        "input_format_max_block_size_bytes": 8 << 20,
+        # Rows stay in the order of the segment: an insert that is tried again is known by making the same blocks.
+        "parallelize_output_from_storages": 0,
+    }
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

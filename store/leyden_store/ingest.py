@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from leyden_store import flattening, sql
+from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import MemoryShort, OtlpInvalid, StoreError
 from leyden_store.flattening import Flattening
@@ -108,7 +108,7 @@ class OtlpWriter:
                 self._engines.pop().close()
 
     def _settings(self, token: str) -> dict[str, int | str]:
-        own = flattening.SETTINGS if self._flattening is not None else {}
+        own = self._flattening.settings if self._flattening is not None else {}
         return {**_SETTINGS, **own, **self._schema(), "insert_deduplication_token": token}
 
     def _schema(self) -> dict[str, str]:
@@ -126,12 +126,11 @@ class OtlpWriter:
         }
 
     def _write_over_http(self, segment: bytes | BinaryIO, token: str) -> None:
-        # Bytes would be copied behind the statement; what is iterated goes as it is.
-        pieces: Iterable[bytes] = [segment] if isinstance(segment, bytes) else _Pieces(segment)
-        landing: str | None = _LANDING[self._signal]
-        if self._flattening is not None:
+        if self._flattening is None:
+            landing, pieces = _LANDING[self._signal], _Pieces(segment)
+        else:
             statement = self._flattening.insert("input({structure})") + " FORMAT Protobuf\n"
-            landing, pieces = None, _Behind(statement.encode(), pieces)
+            landing, pieces = None, _Pieces(segment, behind=statement.encode())
         with self._connection.client() as client:
             client.raw_insert(landing, insert_block=pieces, fmt="Protobuf", settings=self._settings(token))  # type: ignore[arg-type]
 
@@ -168,24 +167,21 @@ class OtlpWriter:
 
 
 class _Pieces:
-    """A file, from its beginning each time: an HTTP client that connects anew sends all of it."""
+    """A segment behind a statement, from its beginning each time: an HTTP client that connects anew sends all of it.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    Bytes are iterated too, for given as they are they would be copied behind the statement.
+    """
+
+    def __init__(self, segment: bytes | BinaryIO, *, behind: bytes = b"") -> None:
+        self._segment = segment
+        self._behind = behind
 
     def __iter__(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
+        if self._behind:
+            yield self._behind
+        if isinstance(self._segment, bytes):
+            yield self._segment
+            return
+        self._segment.seek(0)
+        while piece := self._segment.read(_PIECE):
             yield piece
-
-
-class _Behind:
-    """A statement, and the pieces that follow it."""
-
-    def __init__(self, statement: bytes, pieces: Iterable[bytes]) -> None:
-        self._statement = statement
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield self._statement
-        yield from self._pieces

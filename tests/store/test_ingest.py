@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import tempfile
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from leyden_store import sql
+from leyden_store import ingest
 from leyden_store.errors import OtlpInvalid
-from leyden_store.guard import settings_clause
 from leyden_store.ingest import OtlpWriter, delimited, varint
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import decode_traces, encode_traces
@@ -165,42 +164,28 @@ def test_poison_behind_a_large_part_of_a_segment_keeps_all_of_it_out(store: Ligh
     assert store.stats()["spans"] == 0
 
 
-def test_the_landing_table_takes_the_same_requests_to_the_same_rows(dsn: str) -> None:
-    """For who inserts without Leyden's writer: a gateway's client, a queue that ClickHouse reads."""
+def test_the_landing_table_takes_the_same_requests_to_the_same_rows(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For who inserts there: a collector's gateway, a queue that ClickHouse reads."""
     random = Random(7)
     requests = [encode_traces(any_span(random) for _ in range(100)) for _ in range(3)]
     segment = delimited([*requests, *(capture.read_bytes() for capture in sorted(CASES.glob("*/input.pb")))])
     with LightningStore.open(dsn) as store:
         everything = "SELECT cityHash64(*) AS row FROM otel_traces ORDER BY row"  # NaN is none of its equals
-        put_in_landing_table(store, segment)
+        with monkeypatch.context() as landing:
+            landing.setattr(ingest, "Flattening", lambda connection: None)
+            write(store, segment)
         landed = store.sql(everything)
         for table in ("otel_traces", "traces", "otel_traces_trace_id_ts"):
             store.connection.command(f"TRUNCATE TABLE {table}")
-        writer = OtlpWriter(store.connection)
-        writer.write(segment, token="t")
-        writer.close()
+        write(store, segment)
         assert landed.num_rows > 400
         assert store.sql(everything).equals(landed)
 
 
-def put_in_landing_table(store: LightningStore, segment: bytes) -> None:
-    settings = {"input_format_protobuf_oneof_presence": 1, "max_partitions_per_insert_block": 0}
-    if store.connection.engine_path is None:
-        schema = {"format_schema_source": "string", "format_schema": sql.proto().read_text()}
-        with store.connection.client() as client:
-            client.raw_insert(
-                "otlp_trace_requests",
-                insert_block=segment,
-                fmt="Protobuf",
-                settings={**settings, **schema, "format_schema_message_name": "Request"},
-            )
-        return
-    with tempfile.NamedTemporaryFile(suffix=".pb") as file:
-        file.write(segment)
-        file.flush()
-        clause = settings_clause({**settings, "format_schema": f"{sql.proto()}:Request"})
-        source = f"file('/dev/fd/{file.fileno()}', 'Protobuf') SETTINGS {clause}"
-        store.connection.command(f"INSERT INTO otlp_trace_requests SELECT * FROM {source}")
+def write(store: LightningStore, segment: bytes) -> None:
+    writer = OtlpWriter(store.connection)
+    writer.write(segment, token=secrets.token_hex())
+    writer.close()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 -- The newest traces that begin in a window, by (start, id) and nothing else: a list's first step. `{conditions}` are filters
--- over rows of the summary, `{of_trace}` over all of a trace's. Rows of later hours are read too, so that a trace's length is known.
+-- over rows of the summary, `{of_trace}` over all of a trace's. Rows of later hours are read too, so that a trace's length is
+-- known.
 SELECT TraceId AS trace_id, toUnixTimestamp64Nano(min(Start)) AS start_ns
 FROM traces
 WHERE Hour >= toStartOfHour(fromUnixTimestamp64Nano({low:Int64})) AND Hour <= fromUnixTimestamp64Nano({later:Int64})
