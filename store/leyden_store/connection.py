@@ -6,12 +6,14 @@ has its own, and a long read does not hold up an insert.
 
 from __future__ import annotations
 
+import json
 import logging
 import queue
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from urllib3.exceptions import InsecureRequestWarning
 
+from leyden_store import _arrow
 from leyden_store import dsn as dsns
 from leyden_store._utc import engine_in_utc
 from leyden_store.errors import QueryFailed, StoreError, StoreUnreachable
@@ -54,6 +57,9 @@ takes 200 of them, and then going through some sixty expressions is a third of t
 
 _IN_PROCESS: Settings = {**_READING, "output_format_arrow_compression_method": "none"}
 """For an engine in this process: what it answers goes nowhere, and packing it costs a tenth of a query for tokens."""
+
+_INSERTING: Settings = {"async_insert": 0, "date_time_input_format": "best_effort"}
+"""For rows as text: they are stored when the answer comes, and times have a zone."""
 
 
 def reading(tables: Mapping[str, str]) -> Settings:
@@ -149,8 +155,7 @@ class Connection:
         self, sql: str, parameters: Parameters | None = None, settings: Settings | None = None
     ) -> list[dict[str, Any]]:
         """Run a SELECT; one dict a row. For small results."""
-        rows: list[dict[str, Any]] = self.table(sql, parameters, settings).to_pylist()
-        return rows
+        return _arrow.rows(self.table(sql, parameters, settings))
 
     def command(self, sql: str, parameters: Parameters | None = None) -> None:
         """Run a statement that gives no rows."""
@@ -178,11 +183,11 @@ class Connection:
         """Append rows (all with the same columns), synchronously: they are stored when this returns."""
         if not rows:
             return
-        columns = list(rows[0])
+        # As text, which the engine reads by its columns' types: a client that packs them itself asks for the types
+        # first, and imports pandas where it is installed, a third of a second.
+        block = "\n".join(json.dumps(row, default=_text) for row in rows)
         with self.client() as client:
-            client.insert(
-                table, [[row[c] for c in columns] for row in rows], column_names=columns, settings={"async_insert": 0}
-            )
+            client.raw_insert(table, list(rows[0]), block, dict(_INSERTING), fmt="JSONEachRow")
 
     def insert_table(self, table: str, rows: pa.Table) -> None:
         """As `insert`, for many rows."""
@@ -271,6 +276,13 @@ class Connection:
             return client
         except (ClickHouseError, RuntimeError) as error:
             raise _translated(error, self.target) from error
+
+
+def _text(value: object) -> str:
+    """What JSON has no form for, as the engine reads it."""
+    if isinstance(value, date):  # or a datetime
+        return value.isoformat()
+    raise TypeError(f"a column takes no {type(value).__name__}")
 
 
 _TOO_MUCH = {

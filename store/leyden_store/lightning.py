@@ -118,9 +118,7 @@ class LightningStore(SpanReader):
 
     def traces(self, selection: Selection | None = None, *, limit: int = 100) -> list[dict[str, Any]]:
         """The newest traces: one dict each, as `leyden traces --json` prints it."""
-        selection = selection or Selection()
-        text = sql.query("traces").replace("{selection}", selection.trace_ids)
-        return self.connection.rows(text, {**selection.parameters, "limit": limit}, settings_of(selection))
+        return self.list_traces(TraceFilter(selection=selection or Selection()), limit=limit).rows
 
     def list_traces(self, chosen: TraceFilter | None = None, *, limit: int = 100, cursor: str = "") -> Page:
         """The newest traces that a filter chooses, a page at a time; rows as of `traces`. Raises QueryRefused."""

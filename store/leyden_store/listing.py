@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,9 +20,9 @@ from leyden_store.errors import QueryRefused
 from leyden_store.selection import EVERYTHING, Selection
 
 HOUR_NS = 3600 * 10**9
-_WINDOWS = (1, 6, 48, 14 * 24)
-"""Hours read at first, then more; after these, all that is left."""
-_END_NS = 2**63 - 1
+HOURS = (1, 6, 48, 14 * 24)
+"""How long the windows are."""
+END_NS = 2**63 - 1
 _IN_WINDOW = (
     "Hour >= toStartOfHour(fromUnixTimestamp64Nano({low:Int64})) AND Hour <= fromUnixTimestamp64Nano({later:Int64})"
 )
@@ -121,30 +121,20 @@ def _candidates(
 ) -> Iterator[list[tuple[str, int]]]:
     """Trace ids and where they begin as far as a window shows, newest first, in pieces of at most `wanted`."""
     conditions, of_trace, parameters = _conditions(chosen)
-    (span,) = connection.rows(
-        "SELECT toUnixTimestamp(max(Hour)) AS newest, toUnixTimestamp(min(Hour)) AS oldest, count() AS rows FROM traces"
-    )
-    if not span["rows"]:
-        return
-    newest, last = span["newest"] * 10**9, _END_NS
-    bottom = max(span["oldest"] * 10**9, chosen.since_ns or 0)
-    for bound in (chosen.until_ns - 1 if chosen.until_ns is not None else None, before[0] if before else None):
-        last = last if bound is None else min(last, bound)
-    selective = chosen.session or chosen.user or chosen.rollout or chosen.selection.sql != EVERYTHING
     text = sql.query("trace_candidates").replace("{conditions}", conditions).replace("{of_trace}", of_trace)
-    windows = _WINDOWS[1:] if chosen.status == "error" else _WINDOWS  # few fail: the newest hour has no page of them
-    for hours in (None,) if selective else (*windows, None):
-        from_hour = min(last, newest) // HOUR_NS * HOUR_NS
-        low = bottom if hours is None else max(bottom, from_hour - (hours - 1) * HOUR_NS)
-        while last >= low:
+    selective = chosen.session or chosen.user or chosen.rollout or chosen.selection.sql != EVERYTHING
+    # Few fail: the newest hour has no page of them.
+    hours = () if selective else HOURS[1:] if chosen.status == "error" else HOURS
+    for low, last in windows(connection, chosen.since_ns, chosen.until_ns, before, hours):
+        while True:
             bounds = {
                 "low": low,
                 "last": last,
-                "later": min(last + _LATER_NS, _END_NS),
-                "before_ns": before[0] if before else _END_NS,
+                "later": min(last + _LATER_NS, END_NS),
+                "before_ns": before[0] if before else END_NS,
                 "before_id": before[1] if before else "",
                 "min_ns": chosen.min_ns or 0,
-                "max_ns": _END_NS if chosen.max_ns is None else chosen.max_ns,
+                "max_ns": END_NS if chosen.max_ns is None else chosen.max_ns,
                 "limit": wanted,
             }
             rows = connection.rows(text, {**parameters, **bounds}, settings)
@@ -153,6 +143,36 @@ def _candidates(
             if len(rows) < wanted:
                 break
             before = (rows[-1]["start_ns"], rows[-1]["trace_id"])
+
+
+def windows(
+    connection: Connection,
+    since_ns: int | None,
+    until_ns: int | None,
+    before: tuple[int, str] | None,
+    hours: Sequence[int] = HOURS,
+) -> Iterator[tuple[int, int]]:
+    """Times to look at one after the other, the newest first, as (first, last) in Unix nanoseconds.
+
+    since_ns, until_ns: nothing before the one, nothing from the other on
+    before: where the page before ended
+    hours: how long the first are; then comes all that is left, in one
+    """
+    (span,) = connection.rows(
+        "SELECT toUnixTimestamp(max(Hour)) AS newest, toUnixTimestamp(min(Hour)) AS oldest, count() AS rows FROM traces"
+    )
+    # In a store that holds nothing, what selects is run all the same: it may be wrong.
+    if not span["rows"] and hours:
+        return
+    newest, last = span["newest"] * 10**9, END_NS
+    bottom = max(span["oldest"] * 10**9, since_ns or 0)
+    for bound in (until_ns - 1 if until_ns is not None else None, before[0] if before else None):
+        last = last if bound is None else min(last, bound)
+    for count in (*hours, None):
+        from_hour = min(last, newest) // HOUR_NS * HOUR_NS
+        low = bottom if count is None else max(bottom, from_hour - (count - 1) * HOUR_NS)
+        if low <= last:
+            yield low, last
         last = min(last, low - 1)
 
 
@@ -164,9 +184,10 @@ def _conditions(chosen: TraceFilter) -> tuple[str, str, dict[str, Any]]:
     parameters: dict[str, Any] = dict(chosen.selection.parameters)
     found: list[str] = []
     of_trace: list[str] = []
-    if chosen.project:
-        found.append("Project = {of_project:String}")
-        parameters["of_project"] = chosen.project
+    for name, project in (("of_project", chosen.project), ("of_selection", chosen.selection.project)):
+        if project:
+            found.append(f"Project = {{{name}:String}}")
+            parameters[name] = project
     for name, value, condition in (
         ("of_agent", chosen.agent, "has(Agents, {of_agent:String}) OR AgentName = {of_agent:String}"),
         ("of_model", chosen.model, "has(Models, {of_model:String})"),
@@ -192,7 +213,7 @@ def _conditions(chosen: TraceFilter) -> tuple[str, str, dict[str, Any]]:
             "min_reward": float("-inf") if chosen.min_reward is None else chosen.min_reward,
             "max_reward": float("inf") if chosen.max_reward is None else chosen.max_reward,
         }
-    if chosen.selection.sql != EVERYTHING or chosen.selection.project:
+    if chosen.selection.sql != EVERYTHING:
         found.append(f"TraceId IN ({chosen.selection.trace_ids})")
     return " AND ".join(found or ["true"]), " AND ".join(of_trace or ["true"]), parameters
 

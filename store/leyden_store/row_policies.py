@@ -13,7 +13,7 @@ from leyden_store import dsn
 from leyden_store.connection import Connection
 from leyden_store.errors import StoreError
 from leyden_store.guard import quoted
-from leyden_store.select_check import PROJECT_TABLES
+from leyden_store.tables import PROJECT_TABLES
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.@-]*")
 

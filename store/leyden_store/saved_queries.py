@@ -12,7 +12,7 @@ from typing import Any
 
 from leyden_store.connection import READ_ONLY, Connection
 from leyden_store.errors import QueryFailed, QueryNotFound, QueryRefused
-from leyden_store.select_check import check_select, parameters_of, with_defaults
+from leyden_store.query_parameters import parameters_of, with_defaults
 from leyden_store.selection import Selection, bound
 
 
@@ -82,6 +82,8 @@ class SavedQueries:
         sql = sql.strip().rstrip(";").rstrip()
         if not name.strip():
             raise QueryRefused("a saved query needs a name")
+        from leyden_store.select_check import check_select  # as in Selection
+
         check_select(sql)
         self.columns(with_defaults(sql))
         versions = self._versions(name, deleted=True)

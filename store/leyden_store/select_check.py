@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
@@ -17,20 +16,9 @@ from sqlglot.errors import SqlglotError
 
 from leyden_store.errors import QueryRefused
 from leyden_store.guard import check
+from leyden_store.tables import PROJECT_TABLES, TABLES
 
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # what it falls back on is refused here, with our words
-
-TABLES = frozenset({
-    "otel_traces", "traces", "rewards", "runs", "datasets", "checkpoints", "otel_traces_trace_id_ts", "lineage",
-    "run_metrics", "annotations", "otel_logs", "turn_costs", "model_prices",
-})  # fmt: skip
-"""What a selection may read."""
-
-PROJECT_TABLES = frozenset({
-    "otel_traces", "traces", "rewards", "runs", "datasets", "checkpoints", "annotations",
-    "otel_logs",
-})  # fmt: skip
-"""Those whose rows say their project; a selection kept to one project reads no others."""
 
 _NEVER = re.compile(
     r"""dict\w* | joinget\w* | file | \w*evaluate | get\w*(setting|macro|port|header|version|release)s? | hostname
@@ -44,26 +32,6 @@ _NEVER = re.compile(
     re.VERBOSE,
 )
 """Functions that tell of the server, wait, or reach beyond the tables; `in(x, t)` reads the table t."""
-
-_PARAMETER = re.compile(r"\{\s*([A-Za-z_]\w*)\s*:\s*([^{}]+?)\s*\}")
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A `{name:Type}` in a query."""
-
-    name: str
-    type: str
-
-
-def parameters_of(sql: str) -> list[Parameter]:
-    """The parameters a query takes, each once, in the order they stand."""
-    return list({found[1]: Parameter(found[1], found[2]) for found in _PARAMETER.finditer(sql)}.values())
-
-
-def with_defaults(sql: str) -> str:
-    """The query with a default value in place of every parameter, to be tried without any."""
-    return _PARAMETER.sub(lambda found: "defaultValueOfTypeName('" + found[2].replace("'", "\\'") + "')", sql)
 
 
 def check_select(sql: str, *, project: str = "") -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from leyden_store import sql
 from leyden_store.connection import Connection
-from leyden_store.listing import Page, page_of, read_cursor
-
-_END_NS = 2**63 - 1
+from leyden_store.listing import END_NS, HOURS, Page, page_of, read_cursor, windows
 
 
 def list_sessions(
@@ -26,18 +26,19 @@ def list_sessions(
     Raises QueryRefused for a cursor that is none of ours.
     """
     before = read_cursor(cursor, int)
-    rows = connection.rows(
-        sql.query("sessions"),
-        {
-            "project": project,
-            "session": session,
-            "user": user,
-            "agent": agent,
-            "since_ns": since_ns or 0,
-            "last_ns": _END_NS if until_ns is None else until_ns - 1,
-            "before_ns": before[0] if before else _END_NS,
-            "before_id": before[1] if before else "",
-            "limit": limit + 1,
-        },
-    )
-    return page_of(rows, limit, lambda row: (row["start_ns"], f"{row['project']}\n{row['session_id']}"))
+    given = {
+        "project": project,
+        "session": session,
+        "user": user,
+        "agent": agent,
+        "before_ns": before[0] if before else END_NS,
+        "before_id": before[1] if before else "",
+        "limit": limit + 1,
+    }
+    found: list[dict[str, Any]] = []
+    # One session is looked for wherever it is; of others the newest are enough.
+    for low, last in windows(connection, since_ns, until_ns, before, () if session else HOURS):
+        found += connection.rows(sql.query("sessions"), {**given, "low": low, "last": last})
+        if len(found) > limit:
+            break
+    return page_of(found, limit, lambda row: (row["start_ns"], f"{row['project']}\n{row['session_id']}"))

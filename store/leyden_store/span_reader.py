@@ -18,10 +18,10 @@ from leyden_store.errors import SelectionEmpty, TraceNotFound
 from leyden_store.guard import quoted
 from leyden_store.parcels import Parcel, joined
 from leyden_store.prices import Prices
-from leyden_store.select_check import PROJECT_TABLES
 from leyden_store.selection import Selection
 from leyden_store.span_sets import SpanKey
 from leyden_store.spans import Span
+from leyden_store.tables import PROJECT_TABLES
 from leyden_store.tree import SpanTree, build
 from leyden_store.turns import PostedReward, Rollout, Turn
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from leyden_store.connection import Connection
 
@@ -43,6 +42,8 @@ class SpanSet:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the set, in hex."""
+        import pyarrow.compute as pc  # takes as long as to open a store, and few commands need it
+
         lines = pc.binary_join_element_wise(*self._keys.columns, pa.scalar(":", _TEXT)).combine_chunks()
         whole = pa.ListArray.from_arrays(pa.array([0, len(lines)], pa.int32()), lines)
         return hashlib.sha256(pc.binary_join(whole, pa.scalar("\n", _TEXT))[0].as_buffer()).hexdigest()
@@ -60,6 +61,8 @@ class SpanSet:
 
 def _once(keys: pa.Table) -> pa.Table:
     """The keys sorted, without doubles."""
+    import pyarrow.compute as pc
+
     keys = keys.sort_by([(name, "ascending") for name in _KEYS.names])
     traces, spans = (column.combine_chunks() for column in keys.columns)
     is_new = pc.or_(pc.not_equal(traces[1:], traces[:-1]), pc.not_equal(spans[1:], spans[:-1]))

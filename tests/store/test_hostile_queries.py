@@ -6,7 +6,8 @@ import pytest
 
 from leyden_store.errors import QueryFailed, QueryRefused
 from leyden_store.lightning import LightningStore
-from leyden_store.select_check import check_select, parameters_of
+from leyden_store.query_parameters import parameters_of
+from leyden_store.select_check import check_select
 from leyden_store.selection import Selection
 from tests.support.hostile import HOSTILE
 from tests.support.otlp_making import make, put

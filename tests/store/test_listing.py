@@ -106,6 +106,38 @@ def test_filters_choose_by_what_any_span_says(store: LightningStore) -> None:
     assert filtered(store, agent="nobody") == ""
 
 
+def test_pages_give_every_session_once_by_its_first_trace_however_long_it_goes_on(store: LightningStore) -> None:
+    random = Random(5)
+    began: dict[str, int] = {}
+    traces: dict[str, int] = {}
+    spans = []
+    for trace in range(1, 91):
+        session = f"s{random.randrange(30)}"
+        at = (
+            NOW_NS
+            - random.choice((0, 60 * 10**9, 5 * HOUR_NS, 3 * DAY_NS, 90 * DAY_NS))
+            - random.randrange(9) * HOUR_NS
+        )
+        spans.append(make(1, trace=trace, at_ns=at, session_id=session))
+        began[session] = min(began.get(session, at), at)
+        traces[session] = traces.get(session, 0) + 1
+    put(store, spans, spans[:30])
+    wanted = sorted(began, key=lambda session: (-began[session], session))
+    found, cursor = [], ""
+    while True:
+        page = store.list_sessions(limit=4, cursor=cursor)
+        found += page.rows
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert [row["session_id"] for row in found] == wanted
+    assert {row["session_id"]: row["traces"] for row in found} == traces
+    since, until = NOW_NS - 4 * DAY_NS, NOW_NS - HOUR_NS
+    inside = [session for session in wanted if since <= began[session] < until]
+    assert [row["session_id"] for row in store.list_sessions(since_ns=since, until_ns=until).rows] == inside
+    assert [row["session_id"] for row in store.list_sessions(session=wanted[-1]).rows] == wanted[-1:]
+
+
 def test_sessions_are_listed_by_page(store: LightningStore) -> None:
     spans = []
     for n in range(1, 10):

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from leyden_store.errors import StoreError
 from leyden_store.lightning import LightningStore
 from leyden_store.row_policies import keep_to_project, statements, users_xml
-from leyden_store.select_check import PROJECT_TABLES
+from leyden_store.tables import PROJECT_TABLES
 from tests.support.clickhouse_server import drop_database, new_database, server_or_skip
 from tests.support.otlp_making import chat, put
 
