@@ -22,9 +22,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leyden.exporting import export
 from leyden_collector.access import Grant
-from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.pages import Cursor, Limit, Page, cut
 from leyden_collector.api.parts import Asking, Parts, of_project
+from leyden_collector.api_errors import RESPONSES
 from leyden_exporters.options import Options
 from leyden_exporters.skimmable import watched
 from leyden_exporters.sources import Skimmable

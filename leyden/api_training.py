@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leyden.child import Unfinished, ran
 from leyden_collector.access import Grant
-from leyden_collector.api.errors import RESPONSES, Error
 from leyden_collector.api.parts import Asking, Parts, of_all
+from leyden_collector.api_errors import RESPONSES, Error
 from leyden_collector.settings import TrainingTable
 from leyden_store import dsn as dsns
 from leyden_store.audit import Action

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,48 @@ def test_imports_run_one_way(package: str) -> None:
         if owner == package and (ours := imported(path) & set(PACKAGES)) - allowed
     }
     assert wrong == {}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Or whether it can be imported depends on what was imported before."""
+    modules = {module_of(package, path): path for package, path in sources()}
+    imports = {
+        module: {
+            found
+            for name in loaded_with(path)
+            for found in [*_packages_of(name), name]
+            if found in modules and not f"{module}.".startswith(f"{found}.")
+        }
+        for module, path in modules.items()
+    }
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names them
+
+
+def module_of(package: str, path: Path) -> str:
+    parts = path.relative_to(PACKAGES[package]).with_suffix("").parts
+    return ".".join((package, *parts)).removesuffix(".__init__")
+
+
+def loaded_with(path: Path) -> Iterator[str]:
+    """What a file imports as it is imported itself: modules, and names of them that may be modules."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not _for_types(node):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _packages_of(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts))]
 
 
 def test_trainers_take_little_of_the_capture_and_nothing_that_sets_it_up() -> None:

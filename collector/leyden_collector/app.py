@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import FastAPI
 
-from leyden_collector import api, otlp_http, state
-from leyden_collector.api import errors
+from leyden_collector import api, api_errors, otlp_http, state
 from leyden_collector.api.parts import Parts
 from leyden_collector.cors import OtlpCors
 from leyden_collector.door import Door
@@ -39,7 +38,7 @@ def create_app(
         app.add_middleware(LocalNamesOnly)
     if cors_origins:
         app.add_middleware(OtlpCors, origins=cors_origins)
-    errors.install(app)
+    api_errors.install(app)
     app.include_router(gateway.router() if gateway is not None else elsewhere(_server(parts.store)))
     return app
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from leyden_collector.access import WRONG_WINDOW_S, Access, Grant, KeyUnknown, ScopeMissing, TooManyTries
-from leyden_collector.api.errors import answer
+from leyden_collector.api_errors import answer
 from leyden_collector.audit import Auditor
 from leyden_store.audit import Action
 from leyden_store.errors import LeydenError

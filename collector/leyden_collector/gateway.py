@@ -55,7 +55,8 @@ class Gateway:
         """`/clickhouse`, GET and POST."""
         routes = APIRouter(tags=["clickhouse"])
 
-        @routes.api_route("/clickhouse", methods=["GET", "POST"], summary="Query the store (ClickHouse HTTP interface)")
+        @routes.get("/clickhouse", summary="Query the store (ClickHouse HTTP interface)")
+        @routes.post("/clickhouse", summary="Query the store or insert (ClickHouse HTTP interface)")
         @routes.api_route("/clickhouse/", methods=["GET", "POST"], include_in_schema=False)
         async def clickhouse(request: Request) -> Response:
             try:

@@ -151,15 +151,19 @@ def windows(
     until_ns: int | None,
     before: tuple[int, str] | None,
     hours: Sequence[int] = HOURS,
+    of: str = "Hour FROM traces",
 ) -> Iterator[tuple[int, int]]:
     """Times to look at one after the other, the newest first, as (first, last) in Unix nanoseconds.
 
     since_ns, until_ns: nothing before the one, nothing from the other on
     before: where the page before ended
     hours: how long the first are; then comes all that is left, in one
+    of: the column that says when rows were, and their table
     """
+    column, _, table = of.partition(" FROM ")
     (span,) = connection.rows(
-        "SELECT toUnixTimestamp(max(Hour)) AS newest, toUnixTimestamp(min(Hour)) AS oldest, count() AS rows FROM traces"
+        f"SELECT toUnixTimestamp(max({column})) AS newest, toUnixTimestamp(min({column})) AS oldest, count() AS rows"
+        f" FROM {table}"
     )
     # In a store that holds nothing, what selects is run all the same: it may be wrong.
     if not span["rows"] and hours:

@@ -14,9 +14,8 @@ from typing import Any
 from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import QueryRefused
-from leyden_store.listing import Page, page_of, read_cursor
+from leyden_store.listing import END_NS, Page, page_of, read_cursor, windows
 
-_END_NS = 2**63 - 1
 _INDEX = "idx_text"
 
 _TEXT = (
@@ -53,19 +52,20 @@ def search(
         condition = f"position({_TEXT}, {{form_0:String}}) > 0"
     else:
         condition = " OR ".join(f"hasAllTokens({_TEXT}, {{form_{n}:String}})" for n in range(len(forms)))
-    rows = connection.rows(
-        sql.query("search").replace("{text}", _TEXT).replace("{condition}", condition),
-        {
-            **parameters,
-            "words": _words(text.lower()) or [text.lower()],
-            "project": project,
-            "since_ns": since_ns or 0,
-            "last_ns": _END_NS if until_ns is None else until_ns - 1,
-            "before_ns": before[0] if before else _END_NS,
-            "before_id": before[1] if before else "",
-            "limit": limit + 1,
-        },
-    )
+    asked = sql.query("search").replace("{text}", _TEXT).replace("{condition}", condition)
+    given = {
+        **parameters,
+        "words": _words(text.lower()) or [text.lower()],
+        "project": project,
+        "before_ns": before[0] if before else END_NS,
+        "before_id": before[1] if before else "",
+        "limit": limit + 1,
+    }
+    rows: list[dict[str, Any]] = []
+    for low, last in windows(connection, since_ns, until_ns, before, of="Timestamp FROM otel_traces"):
+        rows += connection.rows(asked, {**given, "low": low, "last": last})
+        if len(rows) > limit:
+            break
     return page_of(rows, limit, lambda row: (row["start_ns"], f"{row['trace_id']}{row['span_id']}"))
 
 

@@ -195,5 +195,7 @@ def test_keys_are_made_listed_and_ended(collector: Collector) -> None:
 
 def test_the_openapi_page_tells_every_route(collector: Collector) -> None:
     paths = ask(f"{collector.url}/openapi.json").json()["paths"]
+    operations = [operation["operationId"] for methods in paths.values() for operation in methods.values()]
+    assert len(operations) == len(set(operations)), "a client made from the page would lack one"
     assert {f"/api/{name}" for name in ("traces", "traces/{trace_id}", "turns", "rewards", "search")} < set(paths)
     assert ask(f"{collector.url}/docs").status == 200

@@ -184,3 +184,33 @@ def test_search_finds_words_in_messages(store: LightningStore, indexed: bool) ->
         store.search("!?")
     searching.index_off(store.connection)
     assert found("keeper") == "51"
+
+
+def test_pages_of_a_search_give_every_span_once_newest_first(store: LightningStore) -> None:
+    """Spans over minutes, hours and months; some are sent twice, and most say other things."""
+    random = Random(7)
+    spans = [
+        chat(
+            n,
+            trace=n,
+            said="a lighthouse" if n % 3 else "a harbour",
+            at_ns=NOW_NS - random.choice((0, 60 * 10**9, 5 * HOUR_NS, 90 * DAY_NS)) - n * HOUR_NS // 9,
+        )
+        for n in range(1, 61)
+    ]
+    put(store, spans, spans[:20])
+    wanted = [span.span_id for span in sorted(spans, key=lambda s: -s.start_ns) if int(span.span_id, 16) % 3]
+    found, cursor = [], ""
+    while True:
+        page = store.search("lighthouse", limit=7, cursor=cursor)
+        found += [row["span_id"] for row in page.rows]
+        cursor = page.cursor
+        if not cursor:
+            break
+    assert found == wanted
+    inside = store.search("lighthouse", since_ns=NOW_NS - DAY_NS, until_ns=NOW_NS - HOUR_NS, limit=100).rows
+    assert [row["start_ns"] for row in inside] == sorted(
+        (s.start_ns for s in spans if s.span_id in wanted and NOW_NS - DAY_NS <= s.start_ns < NOW_NS - HOUR_NS),
+        reverse=True,
+    )
+    assert inside

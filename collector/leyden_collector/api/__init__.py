@@ -22,8 +22,8 @@ from leyden_collector.api import (
     traces,
     turns,
 )
-from leyden_collector.api.errors import RESPONSES
 from leyden_collector.api.parts import Parts
+from leyden_collector.api_errors import RESPONSES
 
 _RESOURCES = (
     traces,

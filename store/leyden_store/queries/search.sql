@@ -1,5 +1,6 @@
--- Spans whose text meets `{condition}`, newest first, with the text around the first word found. `{text}` is what is
--- searched (leyden_store/searching.py). The spans are chosen first, by key and condition alone; then their text is read.
+-- Spans of a window whose text meets `{condition}`, newest first, with the text around the first word found. `{text}` is
+-- what is searched (leyden_store/searching.py). The spans are chosen first, by key and condition alone; then their text is
+-- read.
 SELECT trace_id, span_id, project, rollout_id, session_id, agent, model, name, operation, start_ns, snippet
 FROM
 (
@@ -13,7 +14,7 @@ SELECT
 FROM otel_traces
 WHERE ({condition})
   AND ({project:String} = '' OR Project = {project:String})
-  AND Timestamp >= fromUnixTimestamp64Nano({since_ns:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({last_ns:Int64})
+  AND Timestamp >= fromUnixTimestamp64Nano({low:Int64}) AND Timestamp <= fromUnixTimestamp64Nano({last:Int64})
   AND (start_ns < {before_ns:Int64} OR (start_ns = {before_ns:Int64} AND concat(TraceId, SpanId) > {before_id:String}))
 ORDER BY start_ns DESC, concat(TraceId, SpanId)
 LIMIT 1 BY TraceId, SpanId
