@@ -17,11 +17,14 @@ from typing import Any, Literal
 from leyden_store import sql
 from leyden_store.connection import READ_ONLY, Connection, Settings
 from leyden_store.errors import QueryRefused
+from leyden_store.guard import quoted
 from leyden_store.selection import EVERYTHING, Selection
 
 HOUR_NS = 3600 * 10**9
 HOURS = (1, 6, 48, 14 * 24)
 """How long the windows are."""
+_HOURS_OF_FEW = (3, 12, 48, 14 * 24)
+"""The same for what few traces are, failed ones: the newest hour has no page of them."""
 END_NS = 2**63 - 1
 _IN_WINDOW = (
     "Hour >= toStartOfHour(fromUnixTimestamp64Nano({low:Int64})) AND Hour <= fromUnixTimestamp64Nano({later:Int64})"
@@ -123,8 +126,7 @@ def _candidates(
     conditions, of_trace, parameters = _conditions(chosen)
     text = sql.query("trace_candidates").replace("{conditions}", conditions).replace("{of_trace}", of_trace)
     selective = chosen.session or chosen.user or chosen.rollout or chosen.selection.sql != EVERYTHING
-    # Few fail: the newest hour has no page of them.
-    hours = () if selective else HOURS[1:] if chosen.status == "error" else HOURS
+    hours = () if selective else _HOURS_OF_FEW if chosen.status == "error" else HOURS
     for low, last in windows(connection, chosen.since_ns, chosen.until_ns, before, hours):
         while True:
             bounds = {
@@ -223,6 +225,6 @@ def _conditions(chosen: TraceFilter) -> tuple[str, str, dict[str, Any]]:
 
 
 def _summaries(connection: Connection, trace_ids: list[str], settings: Settings) -> list[dict[str, Any]]:
-    selection = "SELECT arrayJoin({ids:Array(String)})"
-    parameters: Mapping[str, Any] = {"ids": trace_ids, "limit": len(trace_ids)}
-    return connection.rows(sql.query("traces").replace("{selection}", selection), parameters, settings)
+    # Written out: as a parameter they would be a set that the engine fills by a query of its own, 8 ms.
+    text = sql.query("traces").replace("{trace_ids}", ", ".join(map(quoted, trace_ids)))
+    return connection.rows(text, {"limit": len(trace_ids)}, settings)

@@ -1,4 +1,4 @@
--- The newest traces, one row each, for lists. `{selection}` is a SELECT of TraceIds; reads the summary, not the spans.
+-- Traces by their ids, one row each, the newest first: what lists show. Reads the summary, not the spans.
 SELECT
     TraceId AS trace_id,
     any(Project) AS project,
@@ -14,7 +14,7 @@ SELECT
     uniqIfMerge(t.LlmSpans) AS llm_spans,
     uniqIfMerge(t.Errors) AS errors
 FROM traces AS t
-WHERE TraceId IN ({selection})
+WHERE TraceId IN ({trace_ids})
 GROUP BY TraceId
 ORDER BY start_ns DESC, trace_id
 LIMIT {limit:UInt64}
