@@ -1,6 +1,7 @@
--- How much the store holds. Spans and traces are counted deduplicated; bytes are what active parts take on disk.
+-- How much the store holds. Spans and traces are counted deduplicated, by FINAL: counting their ids takes ten times as
+-- long and a gigabyte for ten million; bytes are what active parts take on disk.
 SELECT
-    (SELECT uniqExact(TraceId, SpanId) FROM otel_traces) AS spans,
+    (SELECT count() FROM otel_traces FINAL) AS spans,
     (SELECT uniqExact(TraceId) FROM traces) AS traces,
     (SELECT uniqExact(RolloutId) FROM traces WHERE RolloutId != '') AS rollouts,
     (SELECT count() FROM rewards FINAL) AS rewards,
