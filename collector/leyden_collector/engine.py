@@ -11,12 +11,13 @@ import secrets
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import suppress
-
-from chdb import ChdbError
-from chdb.state.sqlitelike import connect
+from typing import TYPE_CHECKING
 
 from leyden_store.errors import LeydenError
 from leyden_store.guard import quoted, settings_clause
+
+if TYPE_CHECKING:
+    from chdb.state.sqlitelike import Connection as Handle
 
 _SETTINGS_CLAUSE = re.compile(r"(.*?)(?:(\sSETTINGS\s)(.*))?\Z", re.DOTALL | re.IGNORECASE)
 """An INSERT's own settings stand behind where its rows come from."""
@@ -35,13 +36,13 @@ class EngineQuery:
         """settings: applied first, in their order; after `readonly` none can be changed. Raises EngineRefused."""
         self._path = path
         self._tag = f"/* leyden {secrets.token_hex(8)} */ "
-        self._handle = connect(path)
+        self._handle = _opened(path)
         try:
             if settings:
                 self._handle.query("SET " + settings_clause(settings))
         except BaseException as error:
             self.close()
-            raise _refused(error) if isinstance(error, (ChdbError, RuntimeError)) else error from None
+            raise _refused(error) if isinstance(error, _failures()) else error from None
 
     def __enter__(self) -> EngineQuery:
         return self
@@ -57,7 +58,7 @@ class EngineQuery:
         """Run any statement: its whole result, and the rows in it. Raises EngineRefused."""
         try:
             result = self._handle.query(self._tag + sql, output, params=dict(parameters))
-        except (ChdbError, RuntimeError) as error:
+        except _failures() as error:
             raise _refused(error) from None
         return result.bytes(), int(result.rows_read())
 
@@ -71,7 +72,7 @@ class EngineQuery:
             with self._handle.send_query(self._tag + sql, output, params=dict(parameters)) as stream:
                 for block in stream:
                     yield block.bytes(), int(block.rows_read())
-        except (ChdbError, RuntimeError) as error:
+        except _failures() as error:
             if _NOT_STREAMED in str(error):
                 raise NotStreamed(str(error)) from None
             raise _refused(error) from None
@@ -89,14 +90,14 @@ class EngineQuery:
             source = f"FROM INFILE '/dev/fd/{file.fileno()}' {settings or ''}{given or ''} FORMAT {form}"
             try:
                 return int(self._handle.query(f"{into} {source}").rows_written())
-            except (ChdbError, RuntimeError) as error:
+            except _failures() as error:
                 raise _refused(error) from None
 
     def stop(self) -> None:
         """End the query where it stands, if it runs yet; it raises EngineRefused in its own thread then."""
-        killer = connect(self._path)
+        killer = _opened(self._path)
         try:
-            with suppress(ChdbError, RuntimeError):
+            with suppress(*_failures()):
                 killer.query(f"KILL QUERY WHERE startsWith(query, {quoted(self._tag)}) ASYNC")
         finally:
             killer.close()
@@ -104,6 +105,19 @@ class EngineQuery:
 
 class NotStreamed(Exception):
     """The statement gives its result only whole (SHOW, DESCRIBE, EXPLAIN, DDL, …)."""
+
+
+def _opened(path: str) -> Handle:
+    from chdb.state.sqlitelike import connect  # loads the engine: 180 MB, which a server's collector has no use for
+
+    return connect(path)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a handle raises."""
+    from chdb import ChdbError
+
+    return ChdbError, RuntimeError
 
 
 def _refused(error: BaseException) -> EngineRefused:

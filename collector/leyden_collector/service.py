@@ -56,10 +56,11 @@ class AddressInUse(LeydenError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where the collector listens: the URL of HTTP, and of gRPC if it does."""
+    """Where the collector listens: the URL of HTTP, of gRPC if it does, of the gateway if the store is embedded."""
 
     http: str
     grpc: str | None
+    clickhouse: str | None
 
 
 def serve(
@@ -137,7 +138,8 @@ def serve(
                 holder.announce(f"{url}/clickhouse", token)
             if grpc is not None:
                 grpc.start(intake, access)
-            on_ready(Endpoints(url, f"{scheme}://{_reachable(settings.host)}:{grpc.port}" if grpc else None))
+            over_grpc = f"{scheme}://{_reachable(settings.host)}:{grpc.port}" if grpc else None
+            on_ready(Endpoints(url, over_grpc, f"{url}/clickhouse" if gateway is not None else None))
 
         def stopping() -> None:
             if holder is not None:

@@ -114,9 +114,10 @@ def _together(parts: Sequence[AbstractContextManager[object]]) -> Iterator[None]
 
 def _ready(at: Endpoints) -> None:
     grpc = f" and {at.grpc} (OTLP/gRPC)" if at.grpc else ""
+    queries = f"ClickHouse queries at {at.clickhouse}, " if at.clickhouse else ""
     print(
         f"Leyden takes traces at {at.http} (OTLP/HTTP){grpc}; look at them there in a browser; "
-        f"ClickHouse queries at {at.http}/clickhouse, API at {at.http}/docs",
+        f"{queries}API at {at.http}/docs",
         flush=True,
     )
     print("Record an agent:  leyden run -- python agent.py        Stop: Ctrl-C", flush=True)

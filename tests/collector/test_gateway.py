@@ -196,6 +196,22 @@ def test_over_a_server_it_is_off_and_says_where_to_ask(server_dsn: str, tmp_path
             assert urlsplit(server_dsn).netloc.rpartition("@")[2].encode() in answer.body
 
 
+@pytest.mark.server
+def test_over_a_server_no_engine_is_loaded(server_dsn: str, collector: Collector, tmp_path: Path) -> None:
+    """It is half of such a collector's memory."""
+
+    def loaded(running: Collector) -> bool:
+        assert running.process is not None
+        return "_chdb" in Path(f"/proc/{running.process.pid}/maps").read_text()
+
+    with Collector(server_dsn, tmp_path) as over:
+        assert over.send(encode_traces([make(1)])).status == 200
+        over.flush()
+        assert ask(f"{over.url}/api/traces").status == 200
+        assert not loaded(over)
+    assert loaded(collector)
+
+
 def test_an_insert_that_fails_behind_its_format_says_so(collector: Collector) -> None:
     """Its rows are read well; what they would be written to refuses them."""
     rows = b"\n".join(json.dumps({"Timestamp": 86400 * day}).encode() for day in range(1, 9))
