@@ -153,16 +153,17 @@ def windows(
     until_ns: int | None,
     before: tuple[int, str] | None,
     hours: Sequence[int] = HOURS,
-    of: str = "Hour FROM traces",
+    *,
+    table: str = "traces",
+    column: str = "Hour",
 ) -> Iterator[tuple[int, int]]:
     """Times to look at one after the other, the newest first, as (first, last) in Unix nanoseconds.
 
     since_ns, until_ns: nothing before the one, nothing from the other on
     before: where the page before ended
     hours: how long the first are; then comes all that is left, in one
-    of: the column that says when rows were, and their table
+    column: says when the table's rows were
     """
-    column, _, table = of.partition(" FROM ")
     (span,) = connection.rows(
         f"SELECT toUnixTimestamp(max({column})) AS newest, toUnixTimestamp(min({column})) AS oldest, count() AS rows"
         f" FROM {table}"

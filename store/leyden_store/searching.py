@@ -62,7 +62,7 @@ def search(
         "limit": limit + 1,
     }
     rows: list[dict[str, Any]] = []
-    for low, last in windows(connection, since_ns, until_ns, before, of="Timestamp FROM otel_traces"):
+    for low, last in windows(connection, since_ns, until_ns, before, table="otel_traces", column="Timestamp"):
         rows += connection.rows(asked, {**given, "low": low, "last": last})
         if len(rows) > limit:
             break
