@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 _fixed64, _double, _fixed32 = struct.Struct("<Q").pack, struct.Struct("<d").pack, struct.Struct("<I").pack
@@ -53,7 +54,8 @@ _SMALL = [bytes([n]) for n in range(0x80)]
 
 
 def _long(tag: bytes, data: bytes) -> bytes:
-    return tag + _varint(len(data)) + data
+    size = len(data)
+    return tag + (_SMALL[size] if size < 0x80 else _varint(size)) + data
 
 
 def _integer(value: Any) -> int:
@@ -137,8 +139,16 @@ def _pair(item: Any) -> bytes:
     key = item["key"]
     if len(item) > 2 or type(key) is not str:
         raise TypeError
-    name = _long(b"\x0a", key.encode()) if key else b""
+    name = _usual_name(key) if len(key) < 64 else _name(key)
     return name + _long(b"\x12", _any(item["value"])) if len(item) == 2 else name
+
+
+def _name(key: str) -> bytes:
+    return _long(b"\x0a", key.encode()) if key else b""
+
+
+_usual_name = lru_cache(4096)(_name)
+"""Spans have the same few names over and over."""
 
 
 def _any(value: Any) -> bytes:

@@ -132,6 +132,8 @@ def test_log_records_are_read_in_json_and_protobuf() -> None:
         ({"resourceSpans": [{"scopeSpans": [{"spans": [{}, {"traceId": "xyz"}]}]}]}, "scopeSpans[0].spans[1].traceId"),
         ({"resourceSpans": 5}, "resourceSpans"),
         ({"resourceSpans": [{"scopeSpans": [{"spans": [{"startTimeUnixNano": "noon"}]}]}]}, "startTimeUnixNano"),
+        ('{"resourceSpans": [{"schemaUrl": "\ud800"}]}', "surrogate at"),
+        (b"[" * 100_000, "does not parse"),
     ],
 )  # fmt: skip
 def test_broken_otlp_json_is_refused_saying_where(document: Any, where: str) -> None:
@@ -139,6 +141,14 @@ def test_broken_otlp_json_is_refused_saying_where(document: Any, where: str) -> 
         json_to_protobuf(document)
     assert where in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_json_is_read_in_every_encoding_that_json_has() -> None:
+    span = {"traceId": "ab" * 16, "spanId": "cd" * 8, "name": "Zürich", "startTimeUnixNano": str(2**63 - 1)}
+    text = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}, ensure_ascii=False)
+    encoded = [text, text.encode(), text.encode("utf-8-sig"), text.encode("utf-16"), text.encode("utf-32-be")]
+    assert len({json_to_protobuf(one) for one in encoded}) == 1
+    assert decode_traces(json_to_protobuf(text))[0].name == "Zürich"
 
 
 def test_bytes_that_are_no_request_are_refused() -> None:
