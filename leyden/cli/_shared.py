@@ -243,6 +243,18 @@ def counted(rollouts: Iterable[Rollout]) -> Iterable[Rollout]:
     return watched(rollouts, passed)
 
 
+def add_limit(parser: argparse.ArgumentParser, default: int) -> None:
+    """`--limit`, for commands that list."""
+    what = f"the newest N (default: {default})"
+    parser.add_argument("--limit", type=_how_many, default=default, metavar="N", help=what)
+
+
+def _how_many(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows: give 0 or more")
+    return int(text)
+
+
 def print_json(value: Any) -> None:
     """One JSON value on one line."""
     print(json.dumps(value, ensure_ascii=False, default=str))

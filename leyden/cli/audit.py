@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from leyden.cli._shared import add_store, open_store, print_json
+from leyden.cli._shared import add_limit, add_store, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("audit", help="who read, exported, trained, changed keys", description=__doc__)
     add_store(parser)
     parser.add_argument("--since", metavar="TIME", help="a date or time as ISO 8601 writes it; UTC without an offset")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="the newest N (default: 100)")
+    add_limit(parser, 100)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.set_defaults(run=run)
 

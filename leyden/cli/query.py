@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from leyden.cli._selecting import add_filters, add_selection, filters_of, parameters_given, selection_of, sql_text
-from leyden.cli._shared import add_store, open_store, print_json
+from leyden.cli._shared import add_limit, add_store, open_store, print_json
 
 if TYPE_CHECKING:
     from leyden_store.saved_queries import Details, SavedQuery
@@ -44,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_store(preview)
     preview.add_argument("name", nargs="?", metavar="NAME", help="a saved query; or use the flags below")
     add_selection(preview)
-    preview.add_argument("--limit", type=int, default=10, metavar="N", help="traces shown (default: 10)")
+    add_limit(preview, 10)
     preview.add_argument("--json", action="store_true", help="one JSON object")
     preview.set_defaults(run=_run, misused=preview.error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from leyden.cli._shared import add_store, open_store, print_json
+from leyden.cli._shared import add_limit, add_store, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--project", default="", metavar="P")
     parser.add_argument("--user", default="", metavar="ID")
     parser.add_argument("--agent", default="", metavar="NAME")
-    parser.add_argument("--limit", type=int, default=20, metavar="N")
+    add_limit(parser, 20)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.set_defaults(run=run)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 from leyden.cli._selecting import add_selection, selection_of
-from leyden.cli._shared import add_store, open_store, print_json
+from leyden.cli._shared import add_limit, add_store, open_store, print_json
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("traces", help="list traces", description=__doc__)
     add_store(parser)
     add_selection(parser)
-    parser.add_argument("--limit", type=int, default=20, metavar="N")
+    add_limit(parser, 20)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.set_defaults(run=run)
 

@@ -138,7 +138,8 @@ class LightningStore(SpanReader):
         """How much is selected, `traces`, `rollouts` and `llm_spans`, and the newest traces of it as `first`."""
         text = sql.query("selected").replace("{selection}", selection.trace_ids)
         (row,) = self.connection.rows(text, selection.parameters, settings_of(selection))
-        return {name: int(value) for name, value in row.items()} | {"first": self.traces(selection, limit=limit)}
+        first = self.traces(selection, limit=limit) if limit else []
+        return {name: int(value) for name, value in row.items()} | {"first": first}
 
     def add_rewards(self, rewards: Iterable[PostedReward]) -> int:
         """Store rewards given from outside; how many. Of one (rollout, span, name, source) the newest wins."""

@@ -98,7 +98,7 @@ def list_traces(
 def page_of(rows: list[dict[str, Any]], limit: int, key: Callable[[Mapping[str, Any]], tuple[Any, str]]) -> Page:
     """The first `limit` of some rows; where there are more, a cursor made of the last one's `key`."""
     page = rows[:limit]
-    return Page(page, write_cursor(*key(page[-1])) if len(rows) > limit else "")
+    return Page(page, write_cursor(*key(page[-1])) if page and len(rows) > limit else "")
 
 
 def write_cursor(*key: Any) -> str:

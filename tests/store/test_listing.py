@@ -12,6 +12,7 @@ from leyden_store import searching
 from leyden_store.errors import QueryRefused
 from leyden_store.lightning import LightningStore
 from leyden_store.listing import TraceFilter
+from leyden_store.selection import Selection
 from leyden_store.spans import Span
 from leyden_store.turns import PostedReward
 from tests.support.otlp_making import DAY_NS, NOW_NS, chat, make, put
@@ -52,6 +53,12 @@ def test_pages_give_every_trace_once_newest_first(store: LightningStore) -> None
     inside = [t for t in wanted if NOW_NS - DAY_NS <= began[t] < NOW_NS - HOUR_NS]
     assert [t for page in pages(store, window, 4) for t in page] == inside
     assert inside
+
+
+def test_a_page_of_nothing_is_empty(store: LightningStore) -> None:
+    put(store, [chat(1, session_id="s")])
+    assert store.traces(limit=0) == store.search("hello", limit=0).rows == store.list_sessions(limit=0).rows == []
+    assert store.preview(Selection(), limit=0) == {"traces": 1, "rollouts": 1, "llm_spans": 1, "first": []}
 
 
 def test_a_page_holds_while_traces_come_in(store: LightningStore) -> None:

@@ -19,6 +19,7 @@ PARTS = {
     "{condition}": "true",
     "{of_trace}": "true",
     "{text}": "SpanName",
+    "{trace_ids}": "'a'",
 }
 """What callers put into a query's text."""
 
