@@ -58,7 +58,7 @@ def test_traces_are_listed_newest_first(cli: Cli) -> None:
     assert "no traces" in cli("traces", "--where", "0").stdout
 
 
-@pytest.mark.parametrize("command", ["traces", "sessions", "search hello", "audit", "query preview q"])
+@pytest.mark.parametrize("command", ["traces", "sessions", "search hello", "audit", "query run q"])
 def test_a_list_is_of_so_many_rows_or_none(empty: Cli, command: str) -> None:
     for wrong in ("-1", "many", "1.5"):
         said = empty(*command.split(), f"--limit={wrong}", code=2).stderr
