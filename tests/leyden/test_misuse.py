@@ -17,7 +17,7 @@ from tests.support.cli import Cli
     [
         ([], "the following arguments are required"),
         (["nope"], "invalid choice"),
-        (["traces", "--limit", "x"], "invalid int value"),
+        (["traces", "--limit", "x"], "is no number of rows"),
         (["turns", "--query", "a", "--where", "b"], "not allowed with"),
         (["export", "--format", "turns"], "--out PATH"),
         (["train", "--trainer", "trl-sft", "--model", "./m", "--out", "o"], "needs --query, --where or --sql"),
