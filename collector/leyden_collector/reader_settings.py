@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from leyden_store.connection import FINAL_BY_DAY
 from leyden_store.errors import QueryRefused
 
 LIMITS: Mapping[str, int] = {
@@ -16,9 +17,6 @@ LIMITS: Mapping[str, int] = {
 
 WHOLE_RESULT_BYTES = 128_000_000
 """The largest result in a format that cannot be sent in pieces, as the engine counts it."""
-
-DEFAULTS: Mapping[str, int] = {"do_not_merge_across_partitions_select_final": 1}
-"""A span's day is in its key: FINAL compares rows of a day alone, and none where a day is one part."""
 
 _FREE = re.compile(
     r"""output_format_(?!schema$)\w+ | date_time_(in|out)put_format | bool_(true|false)_representation
@@ -35,7 +33,7 @@ def reader_settings(wanted: Mapping[str, str], filters: str) -> dict[str, str | 
 
     filters: the value of `additional_table_filters`
     """
-    settings: dict[str, str | int] = {**LIMITS, **DEFAULTS}
+    settings: dict[str, str | int] = {**LIMITS, **FINAL_BY_DAY}
     for name, value in wanted.items():
         if name in LIMITS:
             settings[name] = _lower(name, value)

@@ -51,12 +51,14 @@ LIMITS: Settings = {
 
 _FILTERS = "additional_table_filters"
 
+FINAL_BY_DAY: Settings = {"do_not_merge_across_partitions_select_final": 1}
+"""What a table is partitioned by is in its key: FINAL compares rows of a day alone, none where it is one part."""
+
 _READING: Settings = {
+    **FINAL_BY_DAY,
     # How many bytes of rows an engine takes up at once. Rows of tokens and messages are long: by its own measure, 1 MB,
     # it takes 200 of them, and then going through some sixty expressions is a third of the work.
     "preferred_block_size_bytes": 8_000_000,
-    # What a table is partitioned by is in its key: FINAL compares rows of a day alone, and none where it is one part.
-    "do_not_merge_across_partitions_select_final": 1,
 }
 
 _IN_PROCESS: Settings = {**_READING, "output_format_arrow_compression_method": "none"}

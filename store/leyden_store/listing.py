@@ -1,8 +1,7 @@
 """Lists of traces: the newest first, filtered, a page at a time, from the summary `traces` alone.
 
 A page is found from the newest hour backwards, in windows that grow until they hold enough: what is asked for most, the
-latest traces, then costs the same however much the store holds. Filters are sets of trace ids, so that a trace is found
-by what any of its hours says.
+latest traces, then costs the same however much the store holds. A trace is found by what any of its hours says.
 """
 
 from __future__ import annotations
@@ -95,6 +94,15 @@ def list_traces(
     return page_of(found, limit, lambda row: (row["start_ns"], row["trace_id"]))
 
 
+def following(before: tuple[int, str] | None, limit: int) -> dict[str, Any]:
+    """The parameters of a query for `limit` rows that follow a place in a list by time; None is before the first."""
+    return {
+        "before_ns": before[0] if before else END_NS,
+        "before_id": before[1] if before else "",
+        "limit": limit,
+    }
+
+
 def page_of(rows: list[dict[str, Any]], limit: int, key: Callable[[Mapping[str, Any]], tuple[Any, str]]) -> Page:
     """The first `limit` of some rows; where there are more, a cursor made of the last one's `key`."""
     page = rows[:limit]
@@ -133,13 +141,10 @@ def _candidates(
                 "low": low,
                 "last": last,
                 "later": min(last + _LATER_NS, END_NS),
-                "before_ns": before[0] if before else END_NS,
-                "before_id": before[1] if before else "",
                 "min_ns": chosen.min_ns or 0,
                 "max_ns": END_NS if chosen.max_ns is None else chosen.max_ns,
-                "limit": wanted,
             }
-            rows = connection.rows(text, {**parameters, **bounds}, settings)
+            rows = connection.rows(text, {**parameters, **bounds, **following(before, wanted)}, settings)
             if rows:
                 yield [(row["trace_id"], row["start_ns"]) for row in rows]
             if len(rows) < wanted:

@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 from leyden_store import sql
 from leyden_store.connection import Connection
-from leyden_store.listing import Page, page_of, read_cursor
-
-_END_NS = 2**63 - 1
+from leyden_store.listing import Page, following, page_of, read_cursor
 
 
 def list_rewards(
@@ -36,9 +34,7 @@ def list_rewards(
             "name": name,
             "source": source,
             "project": project,
-            "before_ns": before[0] if before else _END_NS,
-            "before_key": before[1] if before else "",
-            "limit": limit + 1,
+            **following(before, limit + 1),
         },
     )
     page = page_of(rows, limit, lambda row: (row["time_ns"], row["key"]))

@@ -14,7 +14,7 @@ from typing import Any
 from leyden_store import sql
 from leyden_store.connection import Connection
 from leyden_store.errors import QueryRefused
-from leyden_store.listing import END_NS, Page, page_of, read_cursor, windows
+from leyden_store.listing import Page, following, page_of, read_cursor, windows
 
 _INDEX = "idx_text"
 
@@ -57,9 +57,7 @@ def search(
         **parameters,
         "words": _words(text.lower()) or [text.lower()],
         "project": project,
-        "before_ns": before[0] if before else END_NS,
-        "before_id": before[1] if before else "",
-        "limit": limit + 1,
+        **following(before, limit + 1),
     }
     rows: list[dict[str, Any]] = []
     for low, last in windows(connection, since_ns, until_ns, before, table="otel_traces", column="Timestamp"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from leyden_store import sql
 from leyden_store.connection import Connection
-from leyden_store.listing import END_NS, HOURS, Page, page_of, read_cursor, windows
+from leyden_store.listing import HOURS, Page, following, page_of, read_cursor, windows
 
 
 def list_sessions(
@@ -31,9 +31,7 @@ def list_sessions(
         "session": session,
         "user": user,
         "agent": agent,
-        "before_ns": before[0] if before else END_NS,
-        "before_id": before[1] if before else "",
-        "limit": limit + 1,
+        **following(before, limit + 1),
     }
     found: list[dict[str, Any]] = []
     # One session is looked for wherever it is; of others the newest are enough.

@@ -14,6 +14,6 @@ WHERE ({rollout:String} = '' OR RolloutId = {rollout:String})
            AND (RolloutId, TraceId) != ('', '')
            AND (RolloutId = '' OR RolloutId IN (SELECT RolloutId FROM traces WHERE Project = {project:String}))
            AND (TraceId = '' OR TraceId IN (SELECT TraceId FROM traces WHERE Project = {project:String}))))
-  AND (toUnixTimestamp64Nano(Timestamp), key) < ({before_ns:Int64}, {before_key:String})
+  AND (toUnixTimestamp64Nano(Timestamp), key) < ({before_ns:Int64}, {before_id:String})
 ORDER BY time_ns DESC, key DESC
 LIMIT {limit:UInt64};
