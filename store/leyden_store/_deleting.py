@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from leyden_store.cluster import part_of
 from leyden_store.connection import Connection
 from leyden_store.errors import StoreError
 from leyden_store.span_sets import SpanKey
@@ -52,13 +53,17 @@ def pieces(expression: str, values: Sequence[str], also: str = "true") -> Iterat
 
 
 def tables(connection: Connection) -> Mapping[str, set[str]]:
-    """Every table that keeps rows of its own, with its columns: those of later migrations too."""
+    """Every table that keeps rows of its own, with its columns: those of later migrations too.
+
+    In a cluster what lies on shards is one table of all of them, not this node's part.
+    """
     found = connection.rows(
         "SELECT table, groupArray(name) AS columns FROM system.columns WHERE database = currentDatabase() AND table IN"
-        " (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')"
-        " GROUP BY table ORDER BY table"
+        " (SELECT name FROM system.tables WHERE database = currentDatabase()"
+        " AND (engine LIKE '%MergeTree' OR engine = 'Distributed')) GROUP BY table ORDER BY table"
     )
-    return {row["table"]: set(row["columns"]) for row in found}
+    named = {row["table"]: set(row["columns"]) for row in found}
+    return {name: columns for name, columns in named.items() if name not in map(part_of, named)}
 
 
 def count(connection: Connection, table: str, rows: Rows) -> int:
@@ -77,9 +82,10 @@ def delete(connection: Connection, table: str, rows: Rows) -> None:
 
 @contextmanager
 def wait_for_disk(connection: Connection, names: Iterable[str]) -> Iterator[None]:
-    """After the block, wait until the parts that merges and deletions left behind in it are off the disk.
+    """After the block, wait until the parts that merges and deletions left behind in it are off the disk, of any node.
 
-    ClickHouse clears them when nothing reads them any more, within a minute. Raises StoreError when they stay.
+    ClickHouse is told to clear them at once, which it does when nothing reads them any more. Raises StoreError when
+    they stay.
     """
     names = list(names)
     for table in names:
@@ -87,13 +93,17 @@ def wait_for_disk(connection: Connection, names: Iterable[str]) -> Iterator[None
     try:
         yield
         deadline = time.monotonic() + 180
-        while left := connection.rows(_OLD, {"names": names}):
+        old = _OLD.format(parts=connection.of_every_node("system.parts"))
+        while left := connection.rows(old, {"names": [*names, *map(part_of, names)]}):
             connection.let_go()  # asking holds the parts too, and what is held is not cleared
             if time.monotonic() > deadline:
                 raise StoreError(
                     f"erased rows of {left[0]['table']} are still on disk: a query reads them; run it again"
                 )
-            time.sleep(2)
+            time.sleep(1)
+            with suppress(StoreError):  # who may not say so waits until it clears them by itself
+                for table in names:
+                    connection.ddl(f"SYSTEM START CLEANUP {table}")
     finally:
         for table in names:
             connection.ddl(f"ALTER TABLE {table} RESET SETTING {', '.join(_HASTE)}")
@@ -105,11 +115,11 @@ _HASTE = {
     "max_cleanup_delay_period": 2,
     "cleanup_delay_period_random_add": 0,
 }
-"""How ClickHouse clears old parts meanwhile, in seconds; the first time may still come as late as before."""
+"""How ClickHouse clears old parts meanwhile, in seconds."""
 
 _OLD = (
-    "SELECT DISTINCT table FROM system.parts"
-    " WHERE database = currentDatabase() AND table IN {names:Array(String)} AND NOT active"
+    "SELECT DISTINCT table FROM {parts}"
+    " WHERE database = currentDatabase() AND table IN {{names:Array(String)}} AND NOT active"
 )
 
 

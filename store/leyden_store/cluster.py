@@ -20,6 +20,8 @@ _CREATE = re.compile(
 )
 _VIEW = re.compile(r"(CREATE MATERIALIZED VIEW IF NOT EXISTS \w+) TO (\w+) AS\s+(.*)", re.DOTALL)
 _ALTER = re.compile(r"ALTER TABLE (\w+)\s+(.*)", re.DOTALL)
+_OPTIMIZE = re.compile(r"OPTIMIZE TABLE (\w+)(.*)", re.DOTALL)
+_SYSTEM = re.compile(r"(SYSTEM [A-Z ]+[A-Z]) (\w+)")
 _FROM = re.compile(r"\b(FROM|JOIN)\s+(\w+)\b(?!\s*\()")
 _COLUMN = re.compile(r"\b(\w+)\.(?=\w)")
 _NAMED = r"^((?:CREATE OR REPLACE|CREATE|DROP) (?:FUNCTION|VIEW|TABLE)(?: IF (?:NOT )?EXISTS)? \w+)"
@@ -46,10 +48,14 @@ def clustered(statement: str, cluster: str, shared_out: frozenset[str]) -> list[
         return _replicated(table, on, cluster, table["name"] in shared_out)
     if view:
         landing = re.search(r"\bFROM otlp_", view[3]) is not None
-        target = view[2] if landing or view[2] not in shared_out else f"{view[2]}_local"
+        target = view[2] if landing or view[2] not in shared_out else part_of(view[2])
         return [f"{view[1]} {on} TO {target} AS\n{view[3] if landing else _local(view[3], shared_out)}"]
+    if about := _OPTIMIZE.fullmatch(statement):
+        return [f"OPTIMIZE TABLE {_stored(about[1], shared_out)} {on}{about[2]}"]
+    if about := _SYSTEM.fullmatch(statement):
+        return [f"{about[1]} {on} {_stored(about[2], shared_out)}"]
     if alter and alter[1] in shared_out:
-        made = [f"ALTER TABLE {alter[1]}_local {on} {alter[2]}"]
+        made = [f"ALTER TABLE {part_of(alter[1])} {on} {alter[2]}"]
         changed = [line for line in alter[2].splitlines() if re.search(r"\b(ADD|DROP) COLUMN\b", line)]
         columns = [re.sub(r" CODEC\(.*", "", line.strip()).rstrip(",") for line in changed]
         if columns:
@@ -61,9 +67,18 @@ def clustered(statement: str, cluster: str, shared_out: frozenset[str]) -> list[
     return [re.sub(_NAMED, rf"\1 {on}", statement, count=1)]
 
 
+def part_of(table: str) -> str:
+    """What a sharded table's part on a node is called."""
+    return f"{table}_local"
+
+
+def _stored(table: str, shared_out: frozenset[str]) -> str:
+    return part_of(table) if table in shared_out else table
+
+
 def _replicated(table: re.Match[str], on: str, cluster: str, shared_out: bool) -> list[str]:
     name = table["name"]
-    stored = f"{name}_local" if shared_out else name
+    stored = part_of(name) if shared_out else name
     # Without a shard in its path every node is a replica of the one table.
     path = f"/clickhouse/tables/{{database}}/{'{shard}/' if shared_out else ''}{name}"
     arguments = [f"'{path}'", "'{replica}'" if shared_out else "'{shard}-{replica}'"]

@@ -180,6 +180,11 @@ class Connection:
 
         return clustered(sql, self.target.cluster, sharded_tables())
 
+    def of_every_node(self, table: str) -> str:
+        """A system table for FROM: where the server is of a cluster, with the rows of all its replicas."""
+        cluster = self.target.cluster if isinstance(self.target, dsns.Server) else ""
+        return f"clusterAllReplicas(`{cluster}`, {table})" if cluster else table
+
     @property
     def database(self) -> str:
         """The database's name; an embedded store has one."""

@@ -140,7 +140,7 @@ def erase(
 ) -> Erased:
     """Erase a target for good. `flush` is called once late spans are turned away: it brings in what is still spooled.
 
-    from_disk: wait until the files that held it are gone, about half a minute
+    from_disk: wait until the files that held it are gone, some seconds
     Raises NotErased when a search finds any of it afterwards, StoreError when its files stay.
     """
     now = datetime.now(UTC)

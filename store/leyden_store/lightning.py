@@ -204,14 +204,17 @@ class LightningStore(SpanReader):
 
     def stats(self) -> dict[str, int]:
         """Rows and bytes on disk: what `leyden store stats` prints."""
-        (row,) = self.connection.rows(sql.query("stats"))
+        (row,) = self.connection.rows(self._with_parts("stats"))
         return {name: int(value or 0) for name, value in row.items()}
 
     def stats_by(self, what: Literal["projects", "tables"]) -> list[dict[str, Any]]:
         """What each project or table holds: see `queries/stats_projects.sql` and `stats_tables.sql`."""
-        return self.connection.rows(sql.query(f"stats_{what}"))
+        return self.connection.rows(self._with_parts(f"stats_{what}"))
+
+    def _with_parts(self, query: str) -> str:
+        return sql.query(query).replace("{parts}", self.connection.of_every_node("system.parts"))
 
     def compact(self) -> None:
         """Merge every table's parts now, folding retried spans away."""
         for table in ("otel_traces", "otel_traces_trace_id_ts", "traces", "rewards", "otel_logs"):
-            self.connection.command(f"OPTIMIZE TABLE {table} FINAL")
+            self.connection.ddl(f"OPTIMIZE TABLE {table} FINAL")

@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from leyden_store import sql
+from leyden_store.cluster import part_of
 from leyden_store.connection import Connection
 from leyden_store.errors import QueryRefused
 from leyden_store.listing import Page, following, page_of, read_cursor, windows
@@ -93,9 +94,10 @@ def index_bytes(connection: Connection) -> int:
 
 def _index_rows(connection: Connection) -> list[dict[str, Any]]:
     return connection.rows(
-        "SELECT toInt64(data_compressed_bytes) AS bytes FROM system.data_skipping_indices"
-        " WHERE database = currentDatabase() AND table = 'otel_traces' AND name = {name:String}",
-        {"name": _INDEX},
+        "SELECT toInt64(data_compressed_bytes) AS bytes"
+        f" FROM {connection.of_every_node('system.data_skipping_indices')} WHERE database = currentDatabase()"
+        " AND table IN {tables:Array(String)} AND name = {name:String}",
+        {"tables": ["otel_traces", part_of("otel_traces")], "name": _INDEX},
     )
 
 

@@ -17,9 +17,11 @@ from xml.etree import ElementTree
 import clickhouse_connect
 import pytest
 
-from leyden_store import sql
+from leyden_store import searching, sql
+from leyden_store.backup import backup, restore
 from leyden_store.cluster import clustered, sharded_tables
 from leyden_store.connection import Connection
+from leyden_store.erasure import erase, find
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
@@ -112,7 +114,9 @@ def stores(nodes: list[ClickHouseServer]) -> Iterator[list[LightningStore]]:
         made = said(connection, text)
         for statement in made:
             if "ON CLUSTER" in statement:
-                run(nodes[1], alone(statement))
+                for node in nodes:
+                    if node.port != connection.target.port:  # type: ignore[union-attr]
+                        run(node, alone(statement))
         return [alone(statement) for statement in made]
 
     for node in nodes:
@@ -213,6 +217,59 @@ def test_what_dashboards_count_by_is_worked_out_for_either_shard(filled: list[Li
             "SELECT ToolName, count() AS n FROM otel_traces FINAL WHERE Operation = 'execute_tool' GROUP BY ToolName"
         )
         assert store.connection.rows(asked) == [{"ToolName": "search", "n": TRACES}]
+
+
+def test_what_is_erased_by_one_node_is_gone_from_both(filled: list[LightningStore]) -> None:
+    first, second = filled
+    ends = [{"session_id": "told"}, {"session_id": "told", "user_id": "u"}]
+    writer = OtlpWriter(first.connection)
+    spans = [chat(1, trace=n, said=f"secret {n}", **ends[n % 2]) for n in range(100, 112)]
+    writer.write(delimited([encode_traces(spans)]), token="told")
+    writer.close()
+    held = "SELECT uniqExact(TraceId) AS n FROM {}_local WHERE SessionId = 'told'"
+    on_each = [[store.connection.rows(held.format(t))[0]["n"] for t in ("otel_traces", "traces")] for store in filled]
+    assert sum(n for n, _ in on_each) == sum(n for _, n in on_each) == len(spans)
+    assert all(n for counts in on_each for n in counts)
+    before = {row["name"]: row["rows"] for row in second.stats_by("tables")}
+    done = erase(second.connection, find(second.connection, "session", "told"))
+    assert done.target.span_count == done.rows["otel_traces"] == len(spans)
+    for store in filled:
+        assert [store.connection.rows(held.format(t))[0]["n"] for t in ("otel_traces", "traces")] == [0, 0]
+        assert store.search("secret").rows == []
+        after = {row["name"]: row["rows"] for row in store.stats_by("tables")}
+        assert before["otel_traces"] - after["otel_traces"] == before["traces"] - after["traces"] == len(spans)
+        parts = (
+            "SELECT count() AS n FROM system.parts WHERE table IN ('otel_traces_local', 'traces_local') AND NOT active"
+        )
+        assert store.connection.rows(parts)[0]["n"] == 0
+
+
+def test_a_backup_by_one_node_holds_what_lies_on_both(filled: list[LightningStore], tmp_path: Path) -> None:
+    made = backup(filled[1].connection, tmp_path / "kept")
+    with LightningStore.open(f"chdb://{tmp_path}/store") as alone:
+        restored = restore(alone.connection, made.path)
+        assert {"otel_traces", "rewards", "otel_logs"} < set(restored.rows)
+        assert restored.rows["otel_traces"] == made.rows["otel_traces"]
+        mine, theirs = (
+            [(one["trace_id"], one["spans"]) for one in store.list_traces(limit=1000).rows]
+            for store in (alone, filled[0])
+        )
+        assert mine == theirs
+        assert mine
+
+
+def test_either_node_compacts_and_indexes_both(filled: list[LightningStore]) -> None:
+    filled[1].compact()
+    for store in filled:
+        parts = "SELECT count() AS n FROM system.parts WHERE active AND table = 'otel_traces_local' GROUP BY partition"
+        assert {row["n"] for row in store.connection.rows(parts)} == {1}
+    searching.index_on(filled[0].connection)
+    for store in filled:
+        assert searching.has_index(store.connection)
+        assert searching.index_bytes(store.connection) > 0
+        assert [row["rollout_id"] for row in store.search("answer 17").rows] == ["r17"]
+    searching.index_off(filled[1].connection)
+    assert not any(searching.has_index(store.connection) for store in filled)
 
 
 @pytest.mark.skipif("LEYDEN_TEST_KEEPER" not in os.environ, reason="LEYDEN_TEST_KEEPER names no Keeper")

@@ -20,6 +20,7 @@ PARTS = {
     "{of_trace}": "true",
     "{text}": "SpanName",
     "{trace_ids}": "'a'",
+    "{parts}": "system.parts",
 }
 """What callers put into a query's text."""
 

@@ -6,6 +6,6 @@ SELECT
     (SELECT uniqExact(RolloutId) FROM traces WHERE RolloutId != '') AS rollouts,
     (SELECT count() FROM rewards FINAL) AS rewards,
     (SELECT count() FROM runs FINAL) AS runs,
-    (SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()) AS bytes_on_disk,
-    (SELECT count() FROM system.parts WHERE active AND database = currentDatabase()) AS parts,
+    (SELECT sum(bytes_on_disk) FROM {parts} WHERE active AND database = currentDatabase()) AS bytes_on_disk,
+    (SELECT count() FROM {parts} WHERE active AND database = currentDatabase()) AS parts,
     (SELECT sum(Spans) FROM erased_arrivals) AS erased_late
