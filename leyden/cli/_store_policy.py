@@ -24,11 +24,11 @@ def _policy(args: argparse.Namespace) -> int:
     from leyden_store.row_policies import keep_to_project, statements, users_xml
 
     with open_store(args.store) as store:
-        database = store.connection.database
+        about = store.connection.database, args.project, args.user, store.connection.cluster
         if args.xml:
-            print(users_xml(database, args.project, args.user), end="")
+            print(users_xml(*about), end="")
         elif args.print:
-            print(";\n".join(statements(database, args.project, args.user)) + ";")
+            print(";\n".join(statements(*about)) + ";")
         else:
             tables = keep_to_project(store.connection, args.project, args.user)
             print(f"{args.user} sees {args.project} alone in {', '.join(tables)}")

@@ -174,16 +174,20 @@ class Connection:
             self.command(statement)
 
     def _everywhere(self, sql: str) -> list[str]:
-        if not (isinstance(self.target, dsns.Server) and self.target.cluster):
+        if not self.cluster:
             return [sql]
         from leyden_store.cluster import clustered, sharded_tables
 
-        return clustered(sql, self.target.cluster, sharded_tables())
+        return clustered(sql, self.cluster, sharded_tables())
 
     def of_every_node(self, table: str) -> str:
         """A system table for FROM: where the server is of a cluster, with the rows of all its replicas."""
-        cluster = self.target.cluster if isinstance(self.target, dsns.Server) else ""
-        return f"clusterAllReplicas(`{cluster}`, {table})" if cluster else table
+        return f"clusterAllReplicas(`{self.cluster}`, {table})" if self.cluster else table
+
+    @property
+    def cluster(self) -> str:
+        """The cluster that the server is a node of, "" for none."""
+        return self.target.cluster if isinstance(self.target, dsns.Server) else ""
 
     @property
     def database(self) -> str:

@@ -25,6 +25,7 @@ from leyden_store.erasure import erase, find
 from leyden_store.ingest import OtlpWriter, delimited
 from leyden_store.lightning import LightningStore
 from leyden_store.otlp import encode_traces
+from leyden_store.row_policies import users_xml
 from leyden_store.selection import Selection
 from leyden_store.spans import AttributeValue, Span
 from leyden_store.turns import PostedReward
@@ -57,7 +58,7 @@ def configured(shard: int, ports: Sequence[int]) -> str:
 
 
 def users() -> str:
-    """The committed profile, and the user that has it."""
+    """The committed profile, the user that has it, and one that is kept to a project."""
     root = ElementTree.parse(DEPLOY / "cluster-profile.xml").getroot()
     root.append(ElementTree.fromstring("<quotas><default/></quotas>"))
     root.append(
@@ -66,6 +67,10 @@ def users() -> str:
             "<quota>default</quota></default></users>"
         )
     )
+    kept = ElementTree.fromstring(users_xml(DATABASE, "shop", "reader", "main"))
+    for text in ("<password>pw</password>", "<profile>default</profile>", "<quota>default</quota>"):
+        kept.find("users/reader").append(ElementTree.fromstring(text))  # type: ignore[union-attr]
+    root.find("users").extend(kept.find("users"))  # type: ignore[union-attr, arg-type]
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -217,6 +222,22 @@ def test_what_dashboards_count_by_is_worked_out_for_either_shard(filled: list[Li
             "SELECT ToolName, count() AS n FROM otel_traces FINAL WHERE Operation = 'execute_tool' GROUP BY ToolName"
         )
         assert store.connection.rows(asked) == [{"ToolName": "search", "n": TRACES}]
+
+
+def test_who_is_kept_to_a_project_sees_it_alone_by_either_node(
+    nodes: list[ClickHouseServer], filled: list[LightningStore]
+) -> None:
+    writer = OtlpWriter(filled[0].connection)
+    spans = [chat(1, trace=n, project=("shop", "other")[n % 2], rollout_id=f"p{n}") for n in range(200, 224)]
+    writer.write(delimited([encode_traces(spans)]), token="projects")
+    writer.close()
+    for store, node in zip(filled, nodes, strict=True):
+        assert {one.project for one in store.spans(Selection(project="shop"))} == {"shop"}
+        assert len(list(store.turns(Selection(project="shop")))) == 12
+        with clickhouse_connect.get_client(dsn=node.dsn(DATABASE).replace("default@", "reader:pw@")) as client:
+            for table, rows in (("otel_traces", 12), ("traces", 12), ("rewards", 0)):
+                seen = client.query(f"SELECT Project, uniqExact(TraceId) FROM {table} GROUP BY Project").result_rows
+                assert seen == ([("shop", rows)] if rows else [])
 
 
 def test_what_is_erased_by_one_node_is_gone_from_both(filled: list[LightningStore]) -> None:

@@ -79,5 +79,13 @@ def test_every_table_whose_rows_name_a_project_has_its_policy() -> None:
     made = statements("leyden", "it's", "reader")
     assert len(made) == 2 * len(PROJECT_TABLES)
     assert r"ON `leyden`.`traces` USING Project = 'it\'s' TO `reader`" in "\n".join(made)
+    assert not [statement for statement in made if "_local" in statement or "CLUSTER" in statement]
     with pytest.raises(StoreError, match="no name of a ClickHouse user"):
         statements("leyden", "shop", "x` TO ALL; --")
+
+
+def test_in_a_cluster_every_node_has_it_and_for_its_part_of_a_table_too() -> None:
+    made = statements("leyden", "shop", "reader", "main")
+    assert all(" ON CLUSTER `main` " in statement for statement in made)
+    assert "GRANT ON CLUSTER `main` SELECT ON `leyden`.`otel_traces_local` TO `reader`" in made
+    assert "GRANT ON CLUSTER `main` SELECT ON `leyden`.`otel_traces` TO `reader`" in made
