@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import clickhouse_connect
 import pytest
 
+from leyden_dashboards import sql as dashboards
 from leyden_store import searching, sql
 from leyden_store.backup import backup, restore
 from leyden_store.cluster import clustered, sharded_tables
@@ -29,7 +30,10 @@ from leyden_store.row_policies import users_xml
 from leyden_store.selection import Selection
 from leyden_store.spans import AttributeValue, Span
 from leyden_store.turns import PostedReward
+from tests.dashboards.asking import Seeded, statements
+from tests.store.test_queries import run_every_query
 from tests.support.clickhouse_server import ClickHouseServer, Unavailable, free_port
+from tests.support.grafana_queries import expand
 from tests.support.otlp_making import chat, make
 
 pytestmark = pytest.mark.server
@@ -222,6 +226,13 @@ def test_what_dashboards_count_by_is_worked_out_for_either_shard(filled: list[Li
             "SELECT ToolName, count() AS n FROM otel_traces FINAL WHERE Operation = 'execute_tool' GROUP BY ToolName"
         )
         assert store.connection.rows(asked) == [{"ToolName": "search", "n": TRACES}]
+
+
+def test_every_query_and_every_panel_s_is_answered_by_either_node(filled: list[LightningStore]) -> None:
+    for store in filled:
+        run_every_query(store)
+        for text in statements():
+            store.sql(expand(dashboards.statement(text), Seeded("", "a run").asked()))
 
 
 def test_who_is_kept_to_a_project_sees_it_alone_by_either_node(
