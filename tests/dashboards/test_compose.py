@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from leyden_collector.reader_settings import DEFAULTS
+from leyden_store.connection import FINAL_BY_DAY
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -88,7 +88,7 @@ def test_grafana_s_data_source_is_told_what_it_asks_for() -> None:
 def test_grafana_s_clickhouse_user_can_only_read() -> None:
     read = ElementTree.parse(ROOT / "deploy/clickhouse/reader.xml").getroot()
     assert read.findtext("profiles/leyden_reader/readonly") == "1"
-    for name, value in DEFAULTS.items():  # a page reads a server as fast as the gateway
+    for name, value in FINAL_BY_DAY.items():  # a page reads a server as fast as the gateway
         assert read.findtext(f"profiles/leyden_reader/{name}") == str(value)
     assert [grant.text for grant in read.iterfind("users/leyden_reader/grants/query")] == ["GRANT SELECT ON leyden.*"]
     name = SERVICES["grafana"]["environment"]["LEYDEN_CLICKHOUSE_USER"]
