@@ -98,6 +98,22 @@ def test_no_file_of_the_store_holds_what_was_erased(store: LightningStore) -> No
     assert files_holding(folder, KEPT.encode())
 
 
+def test_files_are_cleared_at_once_where_the_engine_has_long_had_none_to_clear(dsn: str) -> None:
+    """It then looks every five minutes; an erasure waits for three."""
+    with LightningStore.open(dsn) as store:
+        put(store, tree(1, SECRET))
+        for table in ("otel_traces", "traces", "otel_traces_trace_id_ts"):
+            store.connection.ddl(
+                f"ALTER TABLE {table} MODIFY SETTING cleanup_delay_period = 600, max_cleanup_delay_period = 600"
+            )
+            if store.connection.engine_path is None:  # it goes to sleep anew
+                store.connection.command(f"DETACH TABLE {table}")
+                store.connection.command(f"ATTACH TABLE {table}")
+    with LightningStore.open(dsn) as store:
+        target = find(store.connection, "trace", tree(1, SECRET)[0].trace_id)
+        assert erasure.erase(store.connection, target).rows["otel_traces"] == 2
+
+
 @pytest.mark.parametrize("kind", ["session", "rollout", "trace"])
 def test_spans_that_come_late_are_counted_and_stored_nowhere(store: LightningStore, kind: str) -> None:
     first = tree(1, SECRET, session_id="s", rollout_id="r", project="p")
