@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leyden_collector import spool as spools
 from leyden_collector.spool import Limits, Spool, SpoolFull, requests
 from leyden_store.errors import StoreError
 from leyden_store.ingest import delimited
@@ -184,7 +183,7 @@ def test_a_full_disk_is_refused_and_nothing_torn_stays(tmp_path: Path, monkeypat
         real(file, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spools.os, "write", half)
+    monkeypatch.setattr("leyden_collector.spool.os.write", half)
     with pytest.raises(SpoolFull, match="No space left on device; retry"):
         spool.append(b"lost").result(5)
     monkeypatch.undo()
@@ -206,7 +205,7 @@ def test_a_segment_that_cannot_be_begun_is_refused(
     def fails(*args: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spools.os, failing, fails)
+    monkeypatch.setattr(f"leyden_collector.spool.os.{failing}", fails)
     with pytest.raises(SpoolFull):
         spool.append(b"lost").result(5)
     monkeypatch.undo()

@@ -343,7 +343,8 @@ def test_every_format_accounts_for_every_llm_span(rollouts: list[Rollout], name:
     assert counted["rollouts"] == len(rollouts)
     assert counted["llm_spans"] == sum(one.llm_spans for one in rollouts)
     assert counted["kept"] + sum(counted["dropped"].values()) == counted["llm_spans"]
-    spans = sorted((one.rollout_id, span.span_id) for one in rollouts for span in (*one.turns, *one.dropped))
-    assert sorted((row.rollout_id, row.span_id) for row in report.spans) == spans
+    spans = [(one.rollout_id, turn.span_id) for one in rollouts for turn in one.turns]
+    spans += [(one.rollout_id, drop.span_id) for one in rollouts for drop in one.dropped]
+    assert sorted((row.rollout_id, row.span_id) for row in report.spans) == sorted(spans)
     assert str(counted["llm_spans"]) in report.to_text()
     json.dumps(counted)

@@ -142,7 +142,7 @@ def _loaded(form: Any, rollouts: list[Rollout], folder: Path, suffix: str) -> An
 
 def _train(dataset: Any, tokenizer: Any, folder: Path, **settings: Any) -> list[str]:
     """One SFT step on a tiny model; the texts of the tokens with a label, one per row."""
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined]
 
     arguments = SFTConfig(**_arguments(folder), **settings)
     trainer = SFTTrainer(_model(tokenizer), arguments, train_dataset=dataset, processing_class=tokenizer)

@@ -131,7 +131,7 @@ def test_mlflow_traces_are_turns(here: LightningStore, tmp_path: Path) -> None:
 
 def test_openais_file_comes_back_as_it_went(here: LightningStore, tmp_path: Path) -> None:
     done = {"role": "assistant", "content": "4"}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"messages": [USER, {**CALLING, "weight": 1}, RESULT, {**done, "weight": 1}], "tools": [TOOL]},
         {"messages": [{"role": "system", "content": "s"}, USER, {**done, "weight": 1}]},
     ]
@@ -141,7 +141,7 @@ def test_openais_file_comes_back_as_it_went(here: LightningStore, tmp_path: Path
     export(here, here.select(), form="openai-sft", out=tmp_path / "back.jsonl", options=Options())
     back = [json.loads(line) for line in (tmp_path / "back.jsonl").read_text().splitlines()]
     for row, came in zip(rows, back, strict=True):
-        plain = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]  # type: ignore[attr-defined]
+        plain = [{key: value for key, value in message.items() if value is not None} for message in row["messages"]]
         assert came["messages"] == plain
         assert came.get("tools") == row.get("tools")
 

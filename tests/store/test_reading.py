@@ -421,8 +421,9 @@ def test_every_llm_span_is_a_turn_or_a_drop_whatever_was_sent(spans: list[Span])
     rollouts = read_rollouts(spans)
     distinct = build(spans).spans
     llm = sorted((s.trace_id, s.span_id) for s in distinct if recognise(s) or looks_like_llm(s))
-    counted = sorted((x.trace_id, x.span_id) for rollout in rollouts for x in (*rollout.turns, *rollout.dropped))
-    assert counted == llm
+    counted = [(turn.trace_id, turn.span_id) for rollout in rollouts for turn in rollout.turns]
+    counted += [(drop.trace_id, drop.span_id) for rollout in rollouts for drop in rollout.dropped]
+    assert sorted(counted) == llm
     assert sum(rollout.llm_spans for rollout in rollouts) == len(llm)
     for rollout in rollouts:
         json.dumps([found.to_json() for found in rollout.turns])

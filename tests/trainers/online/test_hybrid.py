@@ -227,7 +227,8 @@ class Losing(Proxy):
 
 
 def test_an_answer_that_is_lost_costs_no_try(collector: Collector, starting: Starting, tmp_path: Path) -> None:
-    with Losing(int(collector.url.rpartition(":")[2])) as proxy:
+    proxy = Losing(int(collector.url.rpartition(":")[2]))
+    with proxy:
         starting("return value", url=f"http://127.0.0.1:{proxy.port}")
         found = [(ran.output, ran.attempts) for ran in running(collector.url, tmp_path, [1, 2], lease_s=5.0)]
         assert found == [(1, 1), (2, 1)]

@@ -176,9 +176,9 @@ def test_weights_are_swapped_under_load_and_no_stream_is_dropped_or_mixed(tiny: 
         told = [reply.result() for reply in replies]
     assert {version for version, _, _ in told} == {"0", "1", "2"}
     assert all(one["finish"] in ("tool_calls", "stop", "length") for _, _, one in told)
-    for version, prompt, one in told[:: len(told) // 12]:
-        expected = recomputed(folders[version], prompt, one["ids"])
-        torch.testing.assert_close(torch.tensor(one["logprobs"]), expected, atol=1e-4, rtol=0)
+    for version, prompt, choice in told[:: len(told) // 12]:
+        expected = recomputed(folders[version], prompt, choice["ids"])
+        torch.testing.assert_close(torch.tensor(choice["logprobs"]), expected, atol=1e-4, rtol=0)
 
 
 def test_a_stream_that_cannot_begin_is_an_ordinary_refusal(client: openai.OpenAI) -> None:
