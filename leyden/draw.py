@@ -8,7 +8,6 @@ from itertools import pairwise
 
 from rich.console import Group, RenderableType
 from rich.text import Text
-from rich.tree import Tree
 
 from leyden_store.reading import read_rollouts
 from leyden_store.spans import Span
@@ -16,24 +15,32 @@ from leyden_store.tree import SpanTree
 from leyden_store.turns import Message, Turn
 
 _TEXT_WIDTH = 100
+_DEEPEST = 8
+"""Levels drawn inside one another. Further down a line says how deep it is, or it would begin right of the terminal."""
 
 
 def draw(tree: SpanTree) -> RenderableType:
     """One line a span, and under an LLM call what was new in its prompt and what it answered."""
     turns = {t.span_id: t for rollout in read_rollouts(tree.spans) for t in rollout.turns}
-    parts: list[RenderableType] = []
-    for root in tree.roots:
-        drawn: dict[int, Tree] = {}
-        for depth, span in tree.walk(root):
-            label = _label(span, turns.get(span.span_id))
-            drawn[depth] = drawn[depth - 1].add(label) if depth else Tree(label, guide_style="dim")
-        parts.append(drawn[0])
-    parts += [Text(f"{repair.kind}: {repair.span_id} {repair.detail}", style="yellow") for repair in tree.repairs]
-    return Group(*parts)
+    lines: list[Text] = []
+    above: list[str] = []  # of the last span drawn at each depth, what stands left of its children
+    for depth, span in tree.walk():
+        parent = tree.parent(span)
+        last = parent is None or tree.children(parent)[-1] is span
+        left = above[depth - 1] if depth else ""
+        own, below = ("", "") if depth == 0 else ("└── ", "    ") if last else ("├── ", "│   ")
+        above[depth:] = [(left + below)[-4 * _DEEPEST :]]
+        far = f"{depth} deep … " if depth > _DEEPEST else ""
+        guides = far + left[len(far) :]
+        for line in _label(span, turns.get(span.span_id)).split():
+            lines.append(Text(guides + own, style="dim", overflow="ellipsis", no_wrap=True).append_text(line))
+            guides, own = left, below
+    lines += [Text(f"{repair.kind}: {repair.span_id} {repair.detail}", style="yellow") for repair in tree.repairs]
+    return Group(*lines)
 
 
 def _label(span: Span, turn: Turn | None) -> Text:
-    text = Text(overflow="ellipsis", no_wrap=True)
+    text = Text()
     text.append(span.name, style="bold red" if span.status == "Error" else "bold")
     text.append(f"  {_duration(span.end_ns - span.start_ns)}", style="cyan")
     if span.attributes.get("leyden.synthetic"):

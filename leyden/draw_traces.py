@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from leyden.showing import show
 
 
 def draw_traces(traces: Sequence[dict[str, Any]]) -> None:
@@ -24,12 +26,9 @@ def draw_traces(traces: Sequence[dict[str, Any]]) -> None:
             f"{(t['end_ns'] - t['start_ns']) / 1e9:.2f} s",
             str(t["spans"]),
             str(t["llm_spans"]),
-            f"[red]{t['errors']}[/red]" if t["errors"] else "0",
+            Text(str(t["errors"]), style="red" if t["errors"] else ""),
             t["name"],
             t["agent"] or t["service"],
             t["rollout_id"],
         )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 240  # a pipe has no width to keep to
-    console.print(table if traces else "no traces; record some with: leyden run -- python agent.py")
+    show(table if traces else "no traces; record some with: leyden run -- python agent.py")

@@ -42,6 +42,7 @@ from leyden.cli import (
     up,
     worker,
 )
+from leyden.terminal import visible
 from leyden_store.errors import LeydenError
 
 _COMMANDS = (
@@ -122,5 +123,5 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _say(message: str, code: int = 1) -> int:
-    print(f"leyden: {message}", file=sys.stderr)
+    print(f"leyden: {visible(message)}", file=sys.stderr)
     return code

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 _KINDS = ("session", "rollout", "user", "trace")
 
@@ -60,12 +61,12 @@ def _say(args: argparse.Namespace, made: dict[str, Any]) -> None:
         print_json(made)
         return
     done = made["erased"]
-    print(f"{'erased' if done else 'would erase'} {made['spans']} spans of {made['traces']} traces")
+    say(f"{'erased' if done else 'would erase'} {made['spans']} spans of {made['traces']} traces")
     for table, n in made["rows"].items():
-        print(f"  {table}: {n} rows")
+        say(f"  {table}: {n} rows")
     for use in made["used_by"]:
-        print(f"  {use['kind']} {use['id']} was made of {use['spans']} of them: {use['path'] or 'no file'}")
+        say(f"  {use['kind']} {use['id']} was made of {use['spans']} of them: {use['path'] or 'no file'}")
     for table, n in made["mentions"].items():
-        print(f"  {n} rows of {table} name it in their text")
+        say(f"  {n} rows of {table} name it in their text")
     if not done:
-        print("nothing is erased yet; add --yes")
+        say("nothing is erased yet; add --yes")

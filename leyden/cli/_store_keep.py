@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,9 +41,9 @@ def _retain(args: argparse.Namespace) -> int:
         print_json({rule.project: rule.days for rule in made})
         return 0
     for rule in made:
-        print(f"{rule.project}: {rule.days} days")
+        say(f"{rule.project}: {rule.days} days")
     if not made:
-        print("every project is kept for ever")
+        say("every project is kept for ever")
     return 0
 
 
@@ -54,9 +55,7 @@ def _backup(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"path": str(made.path), "rows": made.rows, "bytes": made.bytes})
     else:
-        print(
-            f"copied {sum(made.rows.values()):,} rows of {len(made.rows)} tables to {made.path}: {made.bytes:,} bytes"
-        )
+        say(f"copied {sum(made.rows.values()):,} rows of {len(made.rows)} tables to {made.path}: {made.bytes:,} bytes")
     return 0
 
 
@@ -68,7 +67,7 @@ def _restore(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"path": str(made.path), "rows": made.rows, "bytes": made.bytes})
     else:
-        print(f"restored {sum(made.rows.values()):,} rows of {len(made.rows)} tables from {made.path}")
+        say(f"restored {sum(made.rows.values()):,} rows of {len(made.rows)} tables from {made.path}")
     return 0
 
 
@@ -78,8 +77,8 @@ def _index(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         if args.text == "off":
             index_off(store.connection)
-            print("the text index is off; leyden search reads every message")
+            say("the text index is off; leyden search reads every message")
         else:
             index_on(store.connection)
-            print(f"the text index is on: {index_bytes(store.connection):,} bytes")
+            say(f"the text index is on: {index_bytes(store.connection):,} bytes")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from leyden.cli._shared import add_store, open_store
+from leyden.terminal import say
 
 
 def add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,8 +29,8 @@ def _policy(args: argparse.Namespace) -> int:
         if args.xml:
             print(users_xml(*about), end="")
         elif args.print:
-            print(";\n".join(statements(*about)) + ";")
+            say(";\n".join(statements(*about)) + ";")
         else:
             tables = keep_to_project(store.connection, args.project, args.user)
-            print(f"{args.user} sees {args.project} alone in {', '.join(tables)}")
+            say(f"{args.user} sees {args.project} alone in {', '.join(tables)}")
     return 0

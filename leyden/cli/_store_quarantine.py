@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leyden.cli._shared import add_store, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_collector.quarantine import Quarantine
@@ -46,7 +47,7 @@ def _list(args: argparse.Namespace) -> int:
             said = {"name": item.name, "signal": item.signal, "bytes": item.bytes, "reason": item.reason}
             print_json({**said, "at": item.at.isoformat()})
         else:
-            print(f"{item.name}  {item.signal:<6}  {item.bytes:>10,} bytes  {item.reason}")
+            say(f"{item.name}  {item.signal:<6}  {item.bytes:>10,} bytes  {item.reason}")
     return 0
 
 
@@ -66,9 +67,7 @@ def _retry(args: argparse.Namespace) -> int:
                 again = quarantine.retry(items, collector.take, collector.flush)
             else:
                 again = quarantine.retry_without_collector(items, store.connection)
-    print(
-        f"took {len(items) - again} of {len(items)} requests" + (f"; {again} came back to quarantine" if again else "")
-    )
+    say(f"took {len(items) - again} of {len(items)} requests" + (f"; {again} came back to quarantine" if again else ""))
     return 1 if again else 0
 
 
@@ -82,7 +81,7 @@ def _drop(args: argparse.Namespace) -> int:
         if input(f"delete {len(items)} requests for good? [y/N] ").strip().lower() not in ("y", "yes"):
             return 1
     quarantine.drop(items)
-    print(f"dropped {len(items)} requests")
+    say(f"dropped {len(items)} requests")
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime
 
 from leyden.cli._shared import add_limit, add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             who = f"{entry.name} ({entry.key_id})" if entry.key_id else entry.name or "somebody"
             subject = " ".join(entry.subject.split())
-            print(f"{entry.at:%Y-%m-%d %H:%M:%S}  {who}  {entry.action}  {entry.rows} rows  {subject}")
+            say(f"{entry.at:%Y-%m-%d %H:%M:%S}  {who}  {entry.action}  {entry.rows} rows  {subject}")
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_store.evaluations import Comparison
@@ -48,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
 def tell(verdict: Comparison, args: argparse.Namespace, *, quiet: bool) -> int:
     """Say the verdict and its measures; the exit code that `--require` asks for."""
     if not quiet:
-        print(verdict.why)
+        say(verdict.why)
         for measure in verdict.measures:
-            print(f"  {_line(measure)}")
+            say(f"  {_line(measure)}")
     failed = (args.require == "better" and verdict.winner != "b") or (
         args.require == "not-worse" and verdict.winner == "a"
     )

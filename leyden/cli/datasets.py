@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,20 +30,20 @@ def run(args: argparse.Namespace) -> int:
             from leyden.registering import register
 
             one = register(store, args.register)
-            print_json(one.to_json()) if args.json else print(
+            print_json(one.to_json()) if args.json else say(
                 f"entered {one.dataset_id}: {one.rows} rows, {one.spans} spans"
             )
             return 0
         found = [store.datasets.get(args.dataset_id)] if args.dataset_id else store.datasets.all()
     if args.dataset_id and not args.json:
-        print(json.dumps(found[0].to_json(), ensure_ascii=False, indent=2))
+        say(json.dumps(found[0].to_json(), ensure_ascii=False, indent=2))
         return 0
     for each in found:
         if args.json:
             print_json(each.to_json())
         else:
             source = f"query {each.query} v{each.query_version}" if each.query else " ".join(each.sql.split())
-            print(
+            say(
                 f"{each.dataset_id}  {each.kind:<8}  {each.form}  {each.rows} rows  {each.spans} spans"
                 f"  {each.sha256[:12]}  {each.path}  {source}"
             )
@@ -56,5 +57,5 @@ def _verify(folder: Path, *, as_json: bool) -> int:
     if as_json:
         print_json(manifest)
     else:
-        print(f"{folder} is as its manifest says: {manifest['rows']} rows, SHA-256 {manifest['sha256']}")
+        say(f"{folder} is as its manifest says: {manifest['rows']} rows, SHA-256 {manifest['sha256']}")
     return 0

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from leyden.cli._shared import add_store, collector_endpoint, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_instrumentation.doctor_findings import Finding
@@ -50,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(report.as_json())
     else:
-        print(f"the environment of {report.python}\n")
+        say(f"the environment of {report.python}\n")
         _print(report.findings)
-        print(f"\n{_number(report.faults, 'fault')}, {_number(report.warnings, 'warning')}")
+        say(f"\n{_number(report.faults, 'fault')}, {_number(report.warnings, 'warning')}")
     return 1 if report.faults else 0
 
 
@@ -62,9 +63,9 @@ def _print(findings: list[Finding]) -> None:
         level = f"{finding.level:<5}"
         if sys.stdout.isatty():
             level = f"\x1b[{_COLOURS[finding.level]}m{level}\x1b[0m"
-        print(f"{level}  {finding.subject:<{width}}  {finding.says}")
+        say(f"{level}  {finding.subject:<{width}}  {finding.says}")
         if finding.fix is not None:
-            print(f"{'':<5}  {'':<{width}}  → {finding.fix}")
+            say(f"{'':<5}  {'':<{width}}  → {finding.fix}")
 
 
 def _number(count: int, noun: str) -> str:

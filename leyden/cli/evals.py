@@ -6,6 +6,7 @@ import argparse
 import json
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,12 +23,12 @@ def run(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         if args.name:
             shown = store.evaluations.told(store.evaluations.get(args.name))
-            print(json.dumps(shown, ensure_ascii=False, indent=None if args.json else 2))
+            say(json.dumps(shown, ensure_ascii=False, indent=None if args.json else 2))
             return 0
         found = store.evaluations.all()
     for each in found:
         if args.json:
             print_json(each.to_json())
         else:
-            print("\n".join(lines(each)))
+            say("\n".join(lines(each)))
     return 0

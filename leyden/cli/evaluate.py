@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from leyden.cli._shared import add_store, open_store, print_json
 from leyden.cli.compare import add_verdict, tell
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_store.evaluations import Evaluation
@@ -105,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**done.to_json(), "comparison": verdict.to_json() if verdict else None})
     else:
-        print("\n".join(lines(done)))
+        say("\n".join(lines(done)))
     return tell(verdict, args, quiet=args.json) if verdict else 0
 
 

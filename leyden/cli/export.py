@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from leyden.cli._selecting import add_selection, selection_of
 from leyden.cli._shared import add_data_options, add_store, counted, data_options, open_store, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_exporters.curation import Recipe
@@ -85,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(made.to_json())
         return 0
-    print(made.summary)
-    print(f"wrote {made.rows} rows to {made.path} (data set {made.dataset_id})")
+    say(made.summary)
+    say(f"wrote {made.rows} rows to {made.path} (data set {made.dataset_id})")
     return 0
 
 
@@ -123,9 +124,8 @@ def _explain(args: argparse.Namespace) -> int:
     if args.json:
         print_json(made.to_json())
         return 0
-    from rich.console import Console
-
     from leyden.draw_rollout import draw_rollout
+    from leyden.showing import show
 
-    Console(soft_wrap=True).print(draw_rollout(made))
+    show(draw_rollout(made), soft_wrap=True)
     return 0

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from leyden.cli._shared import add_store, open_store
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,5 +44,5 @@ def run(args: argparse.Namespace) -> int:
     for failure in done.failures:
         print(f"leyden: {failure}", file=sys.stderr)
     records = f" and {done.log_records} log records" if done.log_records else ""
-    print(f"stored {done.spans} spans{records} from {done.files} files")
+    say(f"stored {done.spans} spans{records} from {done.files} files")
     return 1 if done.failures else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +42,7 @@ def _create(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**key.to_json(), "key": secret})
     else:
-        print(f"made the key {key.key_id} for {key.name}; it is not shown again:\n{secret}")
+        say(f"made the key {key.key_id} for {key.name}; it is not shown again:\n{secret}")
     return 0
 
 
@@ -56,7 +57,7 @@ def _list(args: argparse.Namespace) -> int:
         else:
             state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "in force"
             scopes = ",".join(sorted(key.scopes))
-            print(f"{key.key_id}  {key.name}  {scopes}  {key.project or 'every project'}  {state}")
+            say(f"{key.key_id}  {key.name}  {scopes}  {key.project or 'every project'}  {state}")
     return 0
 
 
@@ -71,5 +72,5 @@ def _revoke(args: argparse.Namespace) -> int:
     if args.json:
         print_json(key.to_json())
     else:
-        print(f"revoked {key.key_id} ({key.name})")
+        say(f"revoked {key.key_id} ({key.name})")
     return 0

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             value = "" if one["value"] is None else f"{one['name']} {one['value']:g}  "
             where = f"{one['trace_id'][:12]}/{one['span_id']}  " if one["span_id"] else ""
-            print(f"{one['at'][:19]}  {one['kind']:<10}  {one['author']}  {where}{value}{one['text']}")
+            say(f"{one['at'][:19]}  {one['kind']:<10}  {one['author']}  {where}{value}{one['text']}")
     if not said:
         print("nothing was said of it yet", file=sys.stderr)
     return 0

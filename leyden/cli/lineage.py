@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 _SHOWN = 5
 """Rollouts named; of more their number is said."""
@@ -26,20 +27,20 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found.to_json())
         return 0
-    print(f"{found.kind} {found.id}")
+    say(f"{found.kind} {found.id}")
     if found.sampled_by:
-        print(f"  sampled by  {', '.join(found.sampled_by)}")
+        say(f"  sampled by  {', '.join(found.sampled_by)}")
     for one in found.made_by:
-        print(f"  which is checkpoint  {one['policy_version']} of run {one['run_id']}  {one['path']}")
-    print(f"  made of {found.spans:,} spans of {_some(found.rollouts)}")
+        say(f"  which is checkpoint  {one['policy_version']} of run {one['run_id']}  {one['path']}")
+    say(f"  made of {found.spans:,} spans of {_some(found.rollouts)}")
     for one in found.datasets:
-        print(f"  data set  {one['dataset_id']}  {one['format']}  {one['rows']} rows  {one['path']}")
+        say(f"  data set  {one['dataset_id']}  {one['format']}  {one['rows']} rows  {one['path']}")
     for one in found.runs:
-        print(f"  run  {one['run_id']}  {one['trainer']}  {one['status']}")
+        say(f"  run  {one['run_id']}  {one['trainer']}  {one['status']}")
     for one in found.checkpoints:
-        print(f"  checkpoint  {one['policy_version']}  of run {one['run_id']}  {one['path']}")
+        say(f"  checkpoint  {one['policy_version']}  of run {one['run_id']}  {one['path']}")
     if found.sampled:
-        print(f"  which sampled {_some(found.sampled)}")
+        say(f"  which sampled {_some(found.sampled)}")
     return 0
 
 

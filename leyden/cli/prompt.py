@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_store.prompts import Prompt
@@ -55,7 +56,7 @@ def _save(args: argparse.Namespace) -> int:
         saved = store.prompts.save(args.name, text, description=args.description)
         for label in args.label:
             saved = store.prompts.label(saved.name, label, saved.version)
-    print_json(saved.to_json()) if args.json else print(f"saved {_line(saved)}")
+    print_json(saved.to_json()) if args.json else say(f"saved {_line(saved)}")
     return 0
 
 
@@ -63,7 +64,7 @@ def _list(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         found = store.prompts.all()
     for one in found:
-        print_json(one.to_json()) if args.json else print(_line(one))
+        print_json(one.to_json()) if args.json else say(_line(one))
     return 0
 
 
@@ -76,28 +77,28 @@ def _show(args: argparse.Namespace) -> int:
         told = [{**move, "set_at": move["set_at"].isoformat()} for move in moves]
         print_json({**shown.to_json(), "versions": [one.version for one in versions], "label_moves": told})
         return 0
-    print(f"{_line(shown)}  by {shown.owner}  {shown.created_at:%Y-%m-%d %H:%M}")
+    say(f"{_line(shown)}  by {shown.owner}  {shown.created_at:%Y-%m-%d %H:%M}")
     for one in versions:
-        print(f"  {_line(one)}")
+        say(f"  {_line(one)}")
     for move in moves:
-        print(f"  {move['label']} → {move['version']}  by {move['owner']}  {move['set_at']:%Y-%m-%d %H:%M}")
+        say(f"  {move['label']} → {move['version']}  by {move['owner']}  {move['set_at']:%Y-%m-%d %H:%M}")
     for key, value in shown.origin.items():
-        print(f"{key}  {value}")
-    print(f"\n{shown.text}")
+        say(f"{key}  {value}")
+    say(f"\n{shown.text}")
     return 0
 
 
 def _label(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         named = store.prompts.label(args.name, args.label, args.version)
-    print_json(named.to_json()) if args.json else print(f"{args.label} is now {_line(named)}")
+    print_json(named.to_json()) if args.json else say(f"{args.label} is now {_line(named)}")
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         store.prompts.delete(args.name)
-    print(f"deleted {args.name!r}; what spans say of its versions stays")
+    say(f"deleted {args.name!r}; what spans say of its versions stays")
     return 0
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from leyden.cli._selecting import add_filters, add_selection, filters_of, parameters_given, selection_of, sql_text
 from leyden.cli._shared import add_limit, add_store, open_store, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_store.saved_queries import Details, SavedQuery
@@ -74,7 +75,7 @@ def _save(args: argparse.Namespace) -> int:
     said = f"it selects {details.traces} traces now"
     if details.parameters:
         said = "it takes " + ", ".join(f"--param {name}=…" for name in details.parameters)
-    print(f"saved {saved.name!r} version {saved.version}; {said}")
+    say(f"saved {saved.name!r} version {saved.version}; {said}")
     return 0
 
 
@@ -85,7 +86,7 @@ def _list(args: argparse.Namespace) -> int:
         if args.json:
             print_json(saved.to_json())
         else:
-            print(f"{saved.name}  version {saved.version}  {' '.join(saved.sql.split())}")
+            say(f"{saved.name}  version {saved.version}  {' '.join(saved.sql.split())}")
     return 0
 
 
@@ -96,7 +97,7 @@ def _show(args: argparse.Namespace) -> int:
     if args.json:
         print_json({**saved.to_json(), **details.to_json()})
     else:
-        print("\n".join(_told(saved, details)))
+        say("\n".join(_told(saved, details)))
     return 0
 
 
@@ -129,7 +130,7 @@ def _run(args: argparse.Namespace) -> int:
         return 0
     from leyden.draw_traces import draw_traces
 
-    print(f"{made['traces']:,} traces, {made['rollouts']:,} rollouts, {made['llm_spans']:,} LLM spans")
+    say(f"{made['traces']:,} traces, {made['rollouts']:,} rollouts, {made['llm_spans']:,} LLM spans")
     draw_traces(made["first"])
     return 0
 
@@ -137,5 +138,5 @@ def _run(args: argparse.Namespace) -> int:
 def _delete(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         store.queries.delete(args.name)
-    print(f"deleted {args.name!r}; runs made from it keep its SQL")
+    say(f"deleted {args.name!r}; runs made from it keep its SQL")
     return 0

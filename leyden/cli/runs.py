@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leyden.cli._shared import add_store, open_store, print_json
 from leyden.cli.trigger import seconds
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +60,7 @@ def _one(args: argparse.Namespace, run_id: str) -> int:
         print(f"{args.plot}" if drawn else f"the run {one.run_id} has logged nothing yet", file=sys.stderr)
         return int(not drawn)
     shown = {**one.to_json(), "curve": curve, "evaluations": evaluations}
-    print(json.dumps(shown, ensure_ascii=False, indent=None if args.json else 2))
+    say(json.dumps(shown, ensure_ascii=False, indent=None if args.json else 2))
     return 0
 
 
@@ -71,7 +72,7 @@ def _checkpoints(args: argparse.Namespace, run_id: str | None) -> int:
             print_json(one.to_json())
         else:
             size = f"{one.bytes / 1e6:.1f} MB"
-            print(f"{one.run_id}  {one.state:<8}  step {one.step}  {size}  policy {one.policy_version}  {one.path}")
+            say(f"{one.run_id}  {one.state:<8}  step {one.step}  {size}  policy {one.policy_version}  {one.path}")
     return 0
 
 
@@ -85,7 +86,7 @@ def _prune(args: argparse.Namespace) -> int:
             print_json({**one.checkpoint.to_json(), "removed": args.yes and not one.stays, "stays": one.stays})
         else:
             word = f"left, {one.stays}" if one.stays else "removed" if args.yes else "would be removed"
-            print(f"{one.checkpoint.path}  {word}")
+            say(f"{one.checkpoint.path}  {word}")
     if looked and not args.yes and not args.json:
         print("nothing is removed without --yes", file=sys.stderr)
     return 0
@@ -100,5 +101,5 @@ def _list(args: argparse.Namespace) -> int:
         else:
             source = f"query {each.query} v{each.query_version}" if each.query else each.sql
             result = each.checkpoint or each.error
-            print(f"{each.run_id}  {each.status:<9}  {each.trainer}  {each.spans} spans  {source}  {result}")
+            say(f"{each.run_id}  {each.status:<9}  {each.trainer}  {each.spans} spans  {source}  {result}")
     return 0

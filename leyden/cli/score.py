@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leyden.cli._selecting import add_selection, selection_of
 from leyden.cli._shared import add_store, counted, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         told = done.to_json()
         mean = "" if told["mean"] is None else f", mean {told['mean']:.4g}"
         agreement = "" if told["agreement"] is None else f", judges agree {told['agreement']:.2f}"
-        print(f"scored {done.scored} of {done.rollouts} rollouts as {done.name} ({done.source}){mean}{agreement}")
+        say(f"scored {done.scored} of {done.rollouts} rollouts as {done.name} ({done.source}){mean}{agreement}")
     for kind in ("skipped", "nothing_said", "no_reference"):
         if count := getattr(done, kind):
             print(f"leyden: {kind.replace('_', ' ')}: {count}", file=sys.stderr)

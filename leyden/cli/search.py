@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime
 
 from leyden.cli._shared import add_limit, add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,8 +28,8 @@ def run(args: argparse.Namespace) -> int:
             print_json(row)
         else:
             when = datetime.fromtimestamp(row["start_ns"] / 1e9, UTC)
-            print(f"{row['trace_id']} {row['span_id']} {when:%Y-%m-%d %H:%M}")
-            print(f"    {row['snippet']}")
+            say(f"{row['trace_id']} {row['span_id']} {when:%Y-%m-%d %H:%M}")
+            say(f"    {row['snippet']}")
     if not found and not args.json:
-        print(f"no message holds {args.text!r}")
+        say(f"no message holds {args.text!r}")
     return 0

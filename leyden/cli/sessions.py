@@ -26,8 +26,9 @@ def run(args: argparse.Namespace) -> int:
         for row in found:
             print_json(row)
         return 0
-    from rich.console import Console
     from rich.table import Table
+
+    from leyden.showing import show
 
     table = Table("session", "started", "traces", "with errors", "user", "agents", box=None, header_style="bold")
     for row in found:
@@ -39,8 +40,5 @@ def run(args: argparse.Namespace) -> int:
             row["user_id"],
             ", ".join(row["agents"]),
         )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 240  # a pipe has no width to keep to
-    console.print(table if found else "no span names a session")
+    show(table if found else "no span names a session")
     return 0

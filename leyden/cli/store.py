@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from leyden.cli import _store_erase, _store_keep, _store_policy, _store_quarantine
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +30,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _migrate(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
-        print(f"the schema is at {store.schema()}")
+        say(f"the schema is at {store.schema()}")
     return 0
 
 
@@ -41,13 +42,13 @@ def _stats(args: argparse.Namespace) -> int:
         return 0
     width = max(len(name) for name in stats)
     for name, value in stats.items():
-        print(f"{name.replace('_', ' '):<{width}}  {value:>14,}")
+        say(f"{name.replace('_', ' '):<{width}}  {value:>14,}")
     for of in projects:
         days = " to ".join(f"{datetime.fromtimestamp(of[at] / 1e9, UTC):%Y-%m-%d}" for at in ("oldest_ns", "newest_ns"))
-        print(f"project {of['project']}: {of['spans']:,} spans in {of['traces']:,} traces, {days}")
+        say(f"project {of['project']}: {of['spans']:,} spans in {of['traces']:,} traces, {days}")
     for of in tables:
         ratio = of["uncompressed_bytes"] / max(1, of["bytes_on_disk"])
-        print(
+        say(
             f"table {of['name']}: {of['rows']:,} rows, {of['bytes_on_disk']:,} bytes, {of['parts']} parts, {ratio:.1f}×"
         )
     return 0
@@ -57,5 +58,5 @@ def _compact(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         before = store.stats()["bytes_on_disk"]
         store.compact()
-        print(f"compacted: {before:,} → {store.stats()['bytes_on_disk']:,} bytes")
+        say(f"compacted: {before:,} → {store.stats()['bytes_on_disk']:,} bytes")
     return 0

@@ -23,9 +23,8 @@ def run(args: argparse.Namespace) -> int:
 
         print_json(tree_json(tree))
         return 0
-    from rich.console import Console
-
     from leyden.draw import draw
+    from leyden.showing import show
 
-    Console().print(draw(tree))
+    show(draw(tree))
     return 0

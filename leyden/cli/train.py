@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from leyden.cli._selecting import add_selection, selection_of
 from leyden.cli._shared import add_data_options, add_store, counted, data_options, open_store, print_json
 from leyden.collecting import collecting
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_exporters.report import Report
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(done.to_json())
     else:
-        print(f"run {done.run_id} made {done.checkpoint} from {done.spans} LLM spans")
+        say(f"run {done.run_id} made {done.checkpoint} from {done.spans} LLM spans")
     return 0
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from leyden.cli._shared import add_store, open_store, print_json
+from leyden.terminal import say
 
 if TYPE_CHECKING:
     from leyden_store.triggers import Firing, Trigger
@@ -124,7 +125,7 @@ def _add(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         store.queries.get(args.query)
         store.triggers.save(trigger)
-    print(f"added {trigger.name!r}: {trigger.trainer} on {trigger.query!r} when {trigger.when}")
+    say(f"added {trigger.name!r}: {trigger.trainer} on {trigger.query!r} when {trigger.when}")
     return 0
 
 
@@ -132,7 +133,7 @@ def _list(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         found = store.triggers.all()
     for trigger in found:
-        print_json(trigger.to_json()) if args.json else print(_line(trigger))
+        print_json(trigger.to_json()) if args.json else say(_line(trigger))
     return 0
 
 
@@ -147,11 +148,11 @@ def _show(args: argparse.Namespace) -> int:
         last = history[0].to_json() if history else None
         print_json({**trigger.to_json(), "facts": dict(state.facts), "last": last})
         return 0
-    print(_line(trigger))
+    say(_line(trigger))
     for name, value in state.facts.items():
-        print(f"  {name}  {value:g}")
+        say(f"  {name}  {value:g}")
     for firing in history[:5]:
-        print(f"  {_told(firing)}")
+        say(f"  {_told(firing)}")
     return 0
 
 
@@ -161,7 +162,7 @@ def _history(args: argparse.Namespace) -> int:
             store.triggers.get(args.name)
         found = store.triggers.firings(args.name)
     for firing in found:
-        print_json(firing.to_json()) if args.json else print(_told(firing))
+        print_json(firing.to_json()) if args.json else say(_told(firing))
     return 0
 
 
@@ -176,14 +177,14 @@ def _resume(args: argparse.Namespace) -> int:
 def _set_paused(args: argparse.Namespace, paused: bool) -> int:
     with open_store(args.store) as store:
         store.triggers.save(replace(store.triggers.get(args.name), paused=paused))
-    print(f"{'paused' if paused else 'resumed'} {args.name!r}")
+    say(f"{'paused' if paused else 'resumed'} {args.name!r}")
     return 0
 
 
 def _delete(args: argparse.Namespace) -> int:
     with open_store(args.store) as store:
         store.triggers.delete(args.name)
-    print(f"deleted {args.name!r}; its history stays")
+    say(f"deleted {args.name!r}; its history stays")
     return 0
 
 
@@ -198,7 +199,7 @@ def _tick(args: argparse.Namespace) -> int:
         if args.json:
             print_json({"trigger": looked.trigger, "said": looked.why, "firing": firing.to_json() if firing else None})
         else:
-            print(f"{looked.trigger}  {looked.why}" + (f"  {firing.checkpoint}" if firing else ""))
+            say(f"{looked.trigger}  {looked.why}" + (f"  {firing.checkpoint}" if firing else ""))
     return int(failed)
 
 
