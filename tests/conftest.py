@@ -15,7 +15,7 @@ from tests.support.clickhouse_server import drop_database, new_database, server_
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests out unless they are asked for by their marker."""
-    for marker in ("faults", "online"):
+    for marker in ("faults", "online", "seeds"):
         if marker not in config.option.markexpr:
             left = [item for item in items if item.get_closest_marker(marker) is None]
             config.hook.pytest_deselected(items=[item for item in items if item not in left])

@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -29,6 +27,7 @@ from tests.support.cli import Cli
 from tests.support.collector import Collector
 from tests.support.otlp_making import chat, make, put
 from tests.support.tiny_policy import tiny_policy
+from tests.support.warm import Command
 
 STEPS = 12
 SETS = [f"max_steps={STEPS}", "learning_rate=1e-2", "per_device_train_batch_size=2", "save_steps=1"]
@@ -53,16 +52,10 @@ def rolled(empty: Cli) -> Cli:
             put(store, [make(1, **of), chat(2, parent=1, said=f"reply {n}", **of, **ids)])
         store.add_rewards([PostedReward(name="reward", value=float(n > 3), rollout_id=f"r{n}") for n in range(1, 9)])
         store.queries.save("all", "SELECT DISTINCT TraceId FROM otel_traces WHERE RolloutId != ''")
-    empty.env["OMP_NUM_THREADS"] = "1"
     return empty
 
 
-def started(cli: Cli, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "leyden", "train", *words]
-    return subprocess.Popen(command, cwd=cli.folder, env=cli.env, stderr=subprocess.PIPE, text=True)
-
-
-def killed_at(process: subprocess.Popen[str], step: int) -> None:
+def killed_at(process: Command, step: int) -> None:
     """kill -9 as soon as it says that it has done that step."""
     assert process.stderr is not None
     said = []
@@ -98,7 +91,7 @@ SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("trl-sft", "trl-
 def test_killed_at_random_steps_it_ends_with_the_same_weights(rolled: Cli, trainer: str) -> None:
     whole = in_this_process(rolled, trainer, "whole")
     first = random.randrange(1, STEPS - 1)
-    killed_at(started(rolled, *words(trainer, "cut")), first)
+    killed_at(rolled.start("train", *words(trainer, "cut")), first)
     assert not (rolled.folder / "cut").exists()
     with LightningStore.open(rolled.env["LEYDEN_STORE"]) as store:
         (run_id,) = [run.run_id for run in store.runs.all() if run.run_id != whole.run_id]
@@ -106,7 +99,7 @@ def test_killed_at_random_steps_it_ends_with_the_same_weights(rolled: Cli, train
             store, [chat(2, trace=99, rollout_id="late", prompt_token_ids=[1], response_token_ids=[2])]
         )  # not in its rows
     second = random.randrange(first + 1, STEPS)
-    killed_at(started(rolled, "--resume", run_id), second)
+    killed_at(rolled.start("train", "--resume", run_id), second)
     with LightningStore.open(rolled.env["LEYDEN_STORE"]) as store:
         done = resume(store, run_id)
         steps = [point["step"] for point in store.runs.curve(run_id) if point["name"] == "loss"]
@@ -194,7 +187,7 @@ def test_a_checkpoint_whole_before_its_run_was_recorded_is_recorded(
 
 def test_a_collector_killed_meanwhile_and_started_again_hears_the_rest(rolled: Cli) -> None:
     with Collector(rolled.env["LEYDEN_STORE"], rolled.folder) as collector:
-        process = started(rolled, *words("torch-replay", "out"), "--json")
+        process = rolled.start("train", *words("torch-replay", "out"), "--json")
         assert process.stderr is not None
         lines = iter(process.stderr)
         for line in lines:
@@ -214,12 +207,12 @@ def test_a_collector_killed_meanwhile_and_started_again_hears_the_rest(rolled: C
 
 
 def test_a_run_told_to_end_says_so_and_where_to_go_on(rolled: Cli) -> None:
-    process = started(rolled, *words("torch-replay", "out"))
+    process = rolled.start("train", *words("torch-replay", "out"))
     assert process.stderr is not None
     with process, process.stderr:
         for line in process.stderr:
             if line.startswith("step 3 "):
-                process.terminate()
+                process.send_signal(signal.SIGTERM)
     assert process.returncode == 130
     with LightningStore.open(rolled.env["LEYDEN_STORE"]) as store:
         (run,) = store.runs.all()

@@ -7,7 +7,6 @@ import os
 import pty
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -123,14 +122,11 @@ def test_killed_anywhere_there_is_no_snapshot_or_a_whole_one(cli: Cli, form: str
     cli("export", "--format", form, "--out", "timed")
     took = time.monotonic() - started
     shutil.rmtree(cli.folder / "timed")
-    command = [sys.executable, "-m", "leyden", "export", "--format", form, "--out", "data"]
     chance = random.Random(7)
     for number in range(4):
-        with subprocess.Popen(
-            command, cwd=cli.folder, env=cli.env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        ) as one:
+        with cli.start("export", "--format", form, "--out", "data") as one:
             time.sleep(took * (0.55 + 0.15 * number) * chance.uniform(0.95, 1.05))
-            one.send_signal(signal.SIGKILL)
+            one.kill()
         if (cli.folder / "data").exists():
             verify(cli.folder / "data")
             shutil.rmtree(cli.folder / "data")

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.warm import Warm
+from tests.support.warm import Command, Warm
 
 
 def clean_environment(**given: str) -> dict[str, str]:
     """This process's environment without anything that would steer Leyden, and what is given."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LEYDEN_"))} | given
+    return {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "LEYDEN_", "PYTEST_"))} | given
 
 
 USUAL = clean_environment(OMP_NUM_THREADS="1")
@@ -36,14 +36,30 @@ class Cli:
     def __init__(self, folder: Path, dsn: str | None = None, *, patience_s: float = 120) -> None:
         self.folder = folder
         self.patience_s = patience_s
-        self.env = clean_environment(OMP_NUM_THREADS="1", **({"LEYDEN_STORE": dsn} if dsn else {}))
+        self.env = USUAL | ({"LEYDEN_STORE": dsn} if dsn else {})
 
     def __call__(self, *arguments: str | Path, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command and see that it exits with `code`."""
         command = [*map(str, arguments)]
-        done = _run(command, self.folder, self.env | env, self.patience_s)
+        asked = self.env | env
+        if warm := _warm(command, asked):
+            done = warm.run(command, self.folder, asked, self.patience_s)
+        else:
+            done = subprocess.run(
+                [sys.executable, "-m", "leyden", *command],
+                cwd=self.folder, env=asked, capture_output=True, text=True, timeout=self.patience_s, check=False,
+            )  # fmt: skip
         assert done.returncode == code, f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
+
+    def start(self, *arguments: str | Path) -> Command:
+        """Start a command whose stderr is a pipe to this process; what it prints is nobody's."""
+        command = [*map(str, arguments)]
+        warm = _warm(command, self.env)
+        assert warm, "an environment that is read on import"
+        read, write = os.pipe()
+        with open(os.devnull, "w") as nobody, open(write, "w") as stderr:
+            return warm.start(command, self.folder, self.env, nobody.fileno(), stderr.fileno(), os.fdopen(read))
 
     def lines(self, *arguments: str | Path) -> list[Any]:
         """What a command prints, one JSON value a line."""
@@ -57,14 +73,8 @@ class Cli:
         return line
 
 
-def _run(
-    command: list[str], folder: Path, env: Mapping[str, str], patience_s: float
-) -> subprocess.CompletedProcess[str]:
-    """In a fork of a warm process, unless the environment says what is read on import."""
-    if {name: value for name, value in env.items() if not name.startswith("LEYDEN_")} == USUAL:
-        warm = _TRAINING if command[:1] == ["train"] else _OTHERS
-        return warm.run(command, folder, env, patience_s)
-    return subprocess.run(
-        [sys.executable, "-m", "leyden", *command],
-        cwd=folder, env=env, capture_output=True, text=True, timeout=patience_s, check=False,
-    )  # fmt: skip
+def _warm(command: list[str], env: Mapping[str, str]) -> Warm | None:
+    """What can run it; nothing can where the environment says what is read on import."""
+    if {name: value for name, value in env.items() if not name.startswith("LEYDEN_")} != USUAL:
+        return None
+    return _TRAINING if command[:1] == ["train"] else _OTHERS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,17 @@ def test_one_leaves_nothing_for_the_next(warm: Warm, tmp_path: Path) -> None:
 def test_one_that_takes_too_long_is_ended(warm: Warm, tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         warm.run(["run", "--", "sleep", "3"], tmp_path, USUAL, 1)
+
+
+def test_one_that_is_started_is_told_of_and_killed_as_any_process(tmp_path: Path) -> None:
+    with Cli(tmp_path).start("run", "--", "sh", "-c", "echo begun >&2; sleep 60") as command:
+        assert command.stderr is not None
+        with command.stderr:
+            assert command.stderr.readline() == "begun\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.wait(0.1)
+        command.kill()
+    assert command.wait() == command.returncode == -signal.SIGKILL
 
 
 def test_what_is_read_on_import_needs_a_process_of_its_own(tmp_path: Path) -> None:

@@ -18,12 +18,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import IO, Self
 
 _ROOT = Path(__file__).parents[2]
 _LONGEST = 1 << 17
 """Bytes of a command with its environment."""
+_PACKET = 32
+"""Bytes of an answer: the command's process, then its exit code."""
 
 
 class Warm:
@@ -38,27 +42,40 @@ class Warm:
         self, arguments: Sequence[str], folder: Path, env: Mapping[str, str], patience_s: float
     ) -> subprocess.CompletedProcess[str]:
         """As `subprocess.run` of `python -m leyden` with these arguments would."""
-        if self._control is None:
-            self._control = self._started()
-        near, far = socket.socketpair()
-        near.settimeout(patience_s)
-        asked = json.dumps({"arguments": [*map(str, arguments)], "folder": str(folder), "env": dict(env)})
-        with near, tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            with far:
-                socket.send_fds(self._control, [asked.encode()], [far.fileno(), out.fileno(), err.fileno()])
-            with near.makefile() as said:
-                pid = int(said.readline())
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            with self.start(arguments, folder, env, out.fileno(), err.fileno()) as command:
                 try:
-                    code = int(said.readline())
-                except TimeoutError:
-                    os.kill(pid, signal.SIGKILL)
-                    raise subprocess.TimeoutExpired([*arguments], patience_s) from None
+                    code = command.wait(patience_s)
+                except subprocess.TimeoutExpired:
+                    command.kill()
+                    raise
             for file in (out, err):
                 file.seek(0)
             return subprocess.CompletedProcess([*arguments], code, out.read(), err.read())
 
+    def start(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        env: Mapping[str, str],
+        stdout: int,
+        stderr: int,
+        said: IO[str] | None = None,
+    ) -> Command:
+        """As `subprocess.Popen` would; the files are the command's, and stay open here.
+
+        said: the other end of its stderr, where that is a pipe
+        """
+        if self._control is None:
+            self._control = self._started()
+        near, far = _packets()
+        asked = json.dumps({"arguments": [*map(str, arguments)], "folder": str(folder), "env": dict(env)})
+        with far:
+            socket.send_fds(self._control, [asked.encode()], [far.fileno(), stdout, stderr])
+        return Command([*map(str, arguments)], near, said)
+
     def _started(self) -> socket.socket:
-        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        near, far = _packets()
         with far:
             process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.warm", str(far.fileno()), *self._modules],
@@ -68,6 +85,50 @@ class Warm:
         atexit.register(process.wait)
         atexit.register(near.close)  # is called first
         return near
+
+
+class Command:
+    """One that a warm process forked for: of `subprocess.Popen` as much as tests use."""
+
+    def __init__(self, arguments: list[str], told: socket.socket, stderr: IO[str] | None) -> None:
+        self.args = arguments
+        self.stderr = stderr
+        self.returncode: int | None = None
+        self._told = told
+        self.pid = int(told.recv(_PACKET))
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, once it has ended; that of a signal is less than 0."""
+        if self.returncode is None:
+            self._told.settimeout(timeout)
+            try:
+                self.returncode = int(self._told.recv(_PACKET))
+            except TimeoutError:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
+            self._told.close()
+        return self.returncode
+
+    def kill(self) -> None:
+        """kill -9, if it still runs."""
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it, if the command still runs."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self.stderr is not None:
+            self.stderr.close()
+        self.wait()
+
+
+def _packets() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def _serve(control: socket.socket) -> None:
@@ -86,9 +147,9 @@ def _serve(control: socket.socket) -> None:
     answer = socket.socket(fileno=files[0])
     pid = os.fork()
     if pid:
-        answer.sendall(f"{pid}\n".encode())
+        answer.send(str(pid).encode())
         _, status = os.waitpid(pid, 0)
-        answer.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        answer.send(str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)
     answer.close()
     for file, standard in zip(files[1:], (1, 2), strict=True):

@@ -54,7 +54,7 @@ def test_the_demo_s_recipe_beats_no_training_and_shuffled_rewards(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.seeds) for seed in (2, 3, 4, 5))])
 def test_it_does_so_whatever_the_seed(seed: int, tmp_path: Path) -> None:
     before, after, control = gains(seed, tmp_path)
     assert after > max(before, control) + MARGIN, (before, after, control)

@@ -9,8 +9,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -36,11 +34,10 @@ STEPS, BATCH = 4, 8
 
 
 class Training:
-    """`leyden train` in a process of its own, as its stderr tells of it."""
+    """`leyden train`, as its stderr tells of it."""
 
     def __init__(self, cli: Cli, *words: str) -> None:
-        command = [sys.executable, "-m", "leyden", "train", *words]
-        self.process = subprocess.Popen(command, cwd=cli.folder, env=cli.env, stderr=subprocess.PIPE, text=True)
+        self.process = cli.start("train", *words)
         self.said = ""
         self._done: set[int] = set()
         self._news = threading.Condition()
