@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from leyden_store.connection import LIMITS, READ_ONLY
 from leyden_store.errors import QueryFailed
 from leyden_store.lightning import LightningStore
 
@@ -68,3 +69,25 @@ def test_what_no_column_takes_is_refused_and_nothing_of_it_stored(store: Lightni
     with pytest.raises(TypeError, match="object"):
         store.connection.insert("things", [ROW, ROW | {"Text": object()}])
     assert store.connection.rows(READ) == []
+
+
+def test_a_reader_writes_nothing_and_is_limited(store: LightningStore) -> None:
+    names = ["readonly", *LIMITS]
+    asked = ", ".join(f"getSetting('{name}')" for name in names)
+    (row,) = store.connection.rows(f"SELECT {asked}", settings=READ_ONLY)
+    assert list(row.values()) == [1, *LIMITS.values()]
+    with pytest.raises(QueryFailed, match="readonly"):
+        store.connection.rows("SELECT 1 SETTINGS max_execution_time = 0", settings=READ_ONLY)
+    assert store.connection.rows("SELECT getSetting('readonly') AS it") == [{"it": 0}]
+
+
+@pytest.mark.parametrize("dsn", ["embedded"], indirect=True)
+def test_an_engine_in_this_process_runs_one_statement_for_a_reader_s_query(store: LightningStore) -> None:
+    def statements() -> int:
+        return int(store.connection.rows("SELECT value FROM system.events WHERE event = 'Query'")[0]["value"])
+
+    store.connection.rows("SELECT 1", settings=READ_ONLY)  # which opens the readers' handle
+    before = statements()
+    for _ in range(5):
+        store.connection.rows("SELECT 1", settings=READ_ONLY)
+    assert statements() - before == 6
