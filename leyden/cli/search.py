@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from datetime import UTC, datetime
 
 from leyden.cli._shared import add_limit, add_store, open_store, print_json
 from leyden.terminal import say
+
+_SLOW_S = 3.0
+"""Who waits longer is told of the text index."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,8 +26,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from leyden_store.searching import has_index
+
     with open_store(args.store) as store:
+        began = time.monotonic()
         found = store.search(args.text, substring=args.substring, project=args.project, limit=args.limit).rows
+        slow = not args.substring and time.monotonic() - began > _SLOW_S
+        if slow and not has_index(store.connection):
+            print("leyden: every message was read; to search an index: leyden store index --text on", file=sys.stderr)
     for row in found:
         if args.json:
             print_json(row)

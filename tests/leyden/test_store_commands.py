@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from leyden.cli import main
 from leyden_store.otlp import encode_traces
 from tests.support.cli import Cli
 from tests.support.otlp_making import chat, make
@@ -30,3 +33,14 @@ def test_keeping_and_finding(empty: Cli, tmp_path: Path) -> None:
     other = Cli(tmp_path, f"chdb://{tmp_path}/other")
     other("store", "restore", tmp_path / "copy")
     assert other.lines("traces", "--json") == empty.lines("traces", "--json")
+
+
+def test_who_waits_for_a_search_without_an_index_is_told_of_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("leyden.cli.search._SLOW_S", 0.0)
+    said = []
+    for words in ("search hello", "search --substring hello", "store index --text on", "search hello"):
+        assert main([*words.split(), "--store", cli.env["LEYDEN_STORE"]]) == 0
+        said.append(capsys.readouterr().err)
+    assert said == ["leyden: every message was read; to search an index: leyden store index --text on\n", "", "", ""]
